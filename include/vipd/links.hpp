@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's links, addresses, neighbours and routes, behind one seam: NlLinks (userspace/net) is
+// real, FakeLinks (tests/support) is simulated and can fail the k-th call.
+#pragma once
+
+#include <vipd/address.hpp>
+#include <vipd/error.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vipd {
+
+/// One network interface as netlink describes it.
+struct Link {
+    int index = 0;
+    std::string name;
+    MacAddress mac{};
+    std::uint32_t mtu = 0;
+    bool up = false;       ///< IFF_UP
+    bool running = false;  ///< IFF_RUNNING: carrier and operationally up
+    bool loopback = false;
+    bool operator==(const Link&) const = default;
+};
+
+/// An address on an interface.
+struct LinkAddress {
+    int ifindex = 0;
+    IpPrefix prefix;
+    std::string label;                   ///< "eth0:1"; empty for none
+    std::optional<IpAddress> broadcast;  ///< IPv4 only
+    std::uint8_t scope = 0;              ///< RT_SCOPE_*
+    bool operator==(const LinkAddress&) const = default;
+};
+
+/// How a destination is reached: out of which interface, to which next hop, from which source.
+struct Route {
+    int ifindex = 0;
+    IpAddress next_hop;     ///< the destination itself where it is on link
+    IpAddress source;       ///< what the kernel would send from
+    std::uint32_t mtu = 0;  ///< 0: the interface's
+    bool local = false;     ///< the destination is an address of this host
+    bool operator==(const Route&) const = default;
+};
+
+/// Something changed; what, decides who must look again. `ifindex` 0 means "resync everything"
+/// (netlink overrun).
+struct LinkEvent {
+    enum class Kind : std::uint8_t { Link, Address, Neighbour, Route, Overrun };
+    Kind kind = Kind::Link;
+    int ifindex = 0;
+    IpAddress address;  ///< Address, Neighbour: which
+    bool removed = false;
+};
+
+/// All calls answer from the kernel at once (request and reply); none blocks beyond that.
+class Links {
+  public:
+    virtual ~Links() = default;
+
+    virtual Result<std::vector<Link>> links() = 0;
+    virtual Result<Link> link_by_name(const std::string& name) = 0;
+    virtual Result<std::vector<LinkAddress>> addresses(int ifindex) = 0;
+
+    /// Adds an address; success also if it is there already.
+    virtual Result<> add_address(const LinkAddress& address) = 0;
+    /// Removes an address; success also if it is not there.
+    virtual Result<> remove_address(const LinkAddress& address) = 0;
+
+    /// How `destination` would be reached now.
+    virtual Result<Route> route_to(const IpAddress& destination) = 0;
+    /// The neighbour's MAC if the kernel holds a usable one (reachable, stale, delay, probe,
+    /// permanent).
+    virtual Result<std::optional<MacAddress>> neighbour(int ifindex, const IpAddress& address) = 0;
+    /// Has the kernel resolve (or confirm) the neighbour; the answer comes as an event.
+    virtual Result<> probe_neighbour(int ifindex, const IpAddress& address) = 0;
+
+    /// Readable when events wait; give it to the loop and call dispatch() then.
+    virtual int event_fd() const = 0;
+    /// Reads the waiting events and hands each to the handler.
+    virtual Result<> dispatch(const std::function<void(const LinkEvent&)>& handler) = 0;
+};
+
+}  // namespace vipd

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data plane behind one seam: BpfDataplane is real; FakeDataplane (tests/support) is simulated
+// and can fail the k-th call. Callers speak in services, reals and flows, never in maps.
+#pragma once
+
+#include "userspace/model/model.hpp"
+
+#include <vipd/address.hpp>
+#include <vipd/error.hpp>
+#include <vipd/time.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vipd::dataplane {
+
+struct PacketCounters {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t connections = 0;  ///< flows created
+};
+
+/// State of a flow; IPVS's names. UDP knows only Established.
+enum class FlowState : std::uint8_t {
+    None,
+    SynRecv,
+    Established,
+    FinWait,
+    TimeWait,
+    Close,
+    CloseWait
+};
+std::string_view to_string(FlowState state);  ///< "ESTABLISHED" ..., as ipvsadm -Lnc
+
+/// One connection, free of node-local numbers: what is listed, synchronised and restored.
+struct Flow {
+    Protocol protocol = Protocol::Tcp;
+    Endpoint client;
+    Endpoint vip;
+    Endpoint real;
+    FlowState state = FlowState::None;
+    bool synced = false;  ///< learned from a peer and not yet seen in a packet here
+    Millis idle{0};       ///< since its last packet, here or on the peer
+    bool operator==(const Flow&) const = default;
+};
+
+/// How a real server is reached; found by userspace, used by the XDP program as it is.
+struct NextHop {
+    int ifindex = 0;
+    MacAddress destination{};
+    MacAddress source{};
+    std::uint32_t mtu = 1500;
+    IpAddress tunnel_source;  ///< outer source address of TUN
+    bool operator==(const NextHop&) const = default;
+};
+
+enum class AttachMode : std::uint8_t { Native, Generic, NativeElseGeneric };
+
+struct AttachedInterface {
+    int ifindex = 0;
+    std::string name;
+    bool native = true;
+    bool adopted = false;  ///< was attached already when this daemon came
+};
+
+/// One line of the verdict list with its count.
+struct VerdictCount {
+    std::string_view name;
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+};
+
+class Dataplane {
+  public:
+    virtual ~Dataplane() = default;
+
+    /// Attaches to the interface, or adopts the pinned link that is there. NativeElseGeneric says
+    /// in the result which it became.
+    virtual Result<AttachedInterface> attach(int ifindex,
+                                             const std::string& name,
+                                             AttachMode mode) = 0;
+    virtual Result<> detach(int ifindex) = 0;
+    virtual std::vector<AttachedInterface> attached() const = 0;
+
+    /// Applies one change whole or not at all.
+    virtual Result<> apply(const model::Change& change) = 0;
+    /// The services in force, as adopted or applied.
+    virtual const model::Model& model() const = 0;
+
+    /// Sets or (nullopt) takes away the way to a real server's address for all services.
+    virtual Result<> set_next_hop(const IpAddress& real, const std::optional<NextHop>& hop) = 0;
+
+    virtual Result<PacketCounters> counters(const ServiceKey& service) const = 0;
+    virtual Result<PacketCounters> counters(const ServiceKey& service,
+                                            const Endpoint& real) const = 0;
+    virtual Result<std::vector<VerdictCount>> verdicts() const = 0;
+
+    /// Active and inactive connections of each real, as of the last full sweep.
+    struct ConnectionCount {
+        std::uint64_t active = 0;
+        std::uint64_t inactive = 0;
+    };
+    virtual ConnectionCount connections(const ServiceKey& service, const Endpoint& real) const = 0;
+
+    /// Table figures: slots in all, in use as of the last full sweep.
+    struct TableUse {
+        std::uint64_t slots = 0;
+        std::uint64_t used = 0;
+    };
+    virtual TableUse table_use() const = 0;
+
+    /// Calls `visit` for each live flow until it returns false. A read of a table in use: each flow
+    /// is whole, the set is of no single instant.
+    virtual void for_each_flow(const std::function<bool(const Flow&)>& visit) const = 0;
+
+    /// Stores flows learned from a peer. A flow known here with a fresher packet stays as it is; a
+    /// service or real that is not configured here is counted in `unknown`.
+    struct StoreResult {
+        std::size_t stored = 0;
+        std::size_t older = 0;
+        std::size_t unknown = 0;
+        std::size_t full = 0;
+    };
+    virtual StoreResult store_flows(std::span<const Flow> flows) = 0;
+
+    /// Readable when flows have become established or closed; then take_changes().
+    virtual int change_fd() const = 0;
+    /// Calls `visit` with each flow changed since the last call (deletions as FlowState::None).
+    /// Returns how many changes the kernel side had to leave out (then a snapshot is due).
+    virtual std::uint64_t take_changes(const std::function<void(const Flow&)>& visit) = 0;
+
+    /// Works off the next part of the flow table: expires, counts, and calls `refresh` with each
+    /// flow of this node that peers should hear of again. Call it often; a round takes `round`.
+    virtual void sweep(Seconds round, const std::function<void(const Flow&)>& refresh) = 0;
+
+    /// The VIPs of this node's instances. Requests (ARP) for one of them are dropped by the XDP
+    /// program once the lease has run out; other addresses are never touched.
+    virtual Result<> set_claims(std::span<const IpAddress> vips) = 0;
+    /// A map of one u64 that can be mapped shared: CLOCK_MONOTONIC nanoseconds until which the
+    /// claims hold; UINT64_MAX: for ever. The vrrp process renews it. Borrowed, not to be closed.
+    virtual int lease_fd() const = 0;
+};
+
+}  // namespace vipd::dataplane

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is to be forwarded: virtual services and their real servers, as values. The configuration
+// and the health checks make a Model; diff() says what must change for the data plane to follow.
+#pragma once
+
+#include <vipd/address.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace vipd::model {
+
+enum class Scheduler : std::uint8_t { RoundRobin, WeightedRoundRobin, SourceHash, Maglev };
+enum class Method : std::uint8_t { DirectRouting, Tunnel };
+
+std::string_view to_string(Scheduler scheduler);  ///< "rr", "wrr", "sh", "mh"
+std::string_view to_string(Method method);        ///< "DR", "TUN"
+
+/// A real server of one service, as the data plane needs it.
+struct Real {
+    Endpoint endpoint;
+    Method method = Method::DirectRouting;
+    std::uint32_t weight = 1;  ///< 0: no new connections, established ones stay (drain, inhibit)
+    /// False: failed and taken out. New connections go elsewhere; those it had wait for it (IPVS).
+    bool alive = true;
+    bool operator==(const Real&) const = default;
+};
+
+struct Service {
+    ServiceKey key;
+    Scheduler scheduler = Scheduler::WeightedRoundRobin;
+    bool hash_port = false;  ///< mh-port, sh-port: the client's port is part of the hash
+    bool hash_fallback =
+        false;  ///< mh-fallback, sh-fallback: an unusable real's clients go on to the next
+    std::uint32_t ring_size = 4093;  ///< Maglev slots (a prime); IPVS has 4093
+    std::chrono::seconds tcp_timeout{900};
+    std::chrono::seconds tcp_fin_timeout{120};
+    std::chrono::seconds udp_timeout{300};
+    /// In the order of the configuration file; schedulers depend on it as IPVS's do.
+    std::vector<Real> reals;
+    bool operator==(const Service&) const = default;
+};
+
+using Model = std::map<ServiceKey, Service>;
+
+/// One step towards a new model. Within a service, reals come before the ring that names them.
+struct Change {
+    enum class Kind : std::uint8_t { AddService, UpdateService, RemoveService };
+    Kind kind = Kind::AddService;
+    Service service;  ///< the new state; for RemoveService the old
+    bool operator==(const Change&) const = default;
+};
+
+/// What turns `from` into `to`, in an order in which no service that stays is ever without reals:
+/// additions, updates, removals. Equal services do not appear.
+std::vector<Change> diff(const Model& from, const Model& to);
+
+}  // namespace vipd::model
