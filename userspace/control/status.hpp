@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the daemon knows at one moment, as values: control fills it, the API writes it out as JSON
+// and as Prometheus metrics. No JSON, no file descriptor, nothing that points back into the core.
+#pragma once
+
+#include "userspace/dataplane/dataplane.hpp"
+#include "userspace/model/model.hpp"
+
+#include <vipd/address.hpp>
+#include <vipd/ipc.hpp>
+#include <vipd/time.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vipd::control {
+
+/// Seconds since 1970 (UTC); 0: never.
+using UnixTime = std::int64_t;
+
+/// Counters per second, smoothed by control (exponentially weighted, 1 s).
+struct Rates {
+    double packets = 0;
+    double bytes = 0;
+    double connections = 0;
+};
+
+/// One of the processes: core itself, vrrp, check.
+struct ProcessStatus {
+    std::string role;   ///< "core", "vrrp", "check"
+    std::string state;  ///< "starting", "running", "waiting" (for the next start), "stopped"
+    std::int32_t pid = 0;
+    std::uint64_t restarts = 0;
+};
+
+struct ReloadStatus {
+    UnixTime when = 0;   ///< 0: there was none
+    bool ok = true;      ///< false: refused, what ran before still runs
+    std::string reason;  ///< why refused
+};
+
+struct InstanceStatus {
+    ipc::InstanceReport report;  ///< as the vrrp process last said it
+    Millis in_state{0};          ///< time since the last transition
+    std::string sync_group;      ///< vrrp_sync_group; empty: none
+};
+
+struct TrackScriptStatus {
+    std::string name;
+    bool known = false;  ///< false until the first run has ended
+    bool up = false;
+    std::string detail;  ///< of the last run: "exited with status 1"
+};
+
+struct RealStatus {
+    Endpoint endpoint;
+    model::Method method = model::Method::DirectRouting;
+    std::uint32_t weight = 1;            ///< as configured
+    std::uint32_t effective_weight = 1;  ///< as in the data plane: 0 when drained or inhibited
+    bool alive = true;                   ///< takes part in forwarding
+    bool known = true;                   ///< its checkers have all spoken; true without checkers
+    bool sorry = false;                  ///< this is the sorry server
+    std::string reason;                  ///< why down; empty when up
+    std::uint64_t active = 0;            ///< connections, as ipvsadm counts them
+    std::uint64_t inactive = 0;
+    dataplane::PacketCounters counters;
+    Rates rates;
+    std::optional<dataplane::NextHop> next_hop;  ///< nullopt: not resolved (yet)
+    std::string interface;                       ///< of the next hop; empty when unresolved
+};
+
+struct ServiceStatus {
+    ServiceKey key;
+    model::Scheduler scheduler = model::Scheduler::WeightedRoundRobin;
+    model::Method method = model::Method::DirectRouting;
+    std::uint32_t quorum = 1;
+    bool quorum_up = true;
+    bool sorry_active = false;  ///< the sorry server stands in for the reals
+    dataplane::PacketCounters counters;
+    Rates rates;
+    std::vector<RealStatus> reals;  ///< in the order of the configuration, the sorry server last
+};
+
+struct SyncPeerStatus {
+    Endpoint address;
+    bool connected = false;
+    bool synced = false;   ///< holds all that the peer holds, up to `lag`
+    std::string snapshot;  ///< "none", "receiving", "sending", "done"
+    std::uint64_t flows_sent = 0;
+    std::uint64_t flows_received = 0;
+    Millis lag{0};           ///< age of the oldest change that the peer has not acknowledged
+    std::string last_error;  ///< empty: none since the connection was made
+    std::vector<ipc::Counter> counters;  ///< further ones by name: rejects, repairs
+};
+
+struct SyncStatus {
+    bool enabled = false;
+    std::vector<SyncPeerStatus> peers;
+    std::vector<ipc::Counter> counters;  ///< those that belong to no peer: "reject_auth" ...
+};
+
+struct InterfaceStatus {
+    std::string name;
+    int ifindex = 0;
+    bool native = true;    ///< else generic (slow)
+    bool adopted = false;  ///< was attached already when this daemon came
+};
+
+struct LeaseStatus {
+    bool enabled = false;
+    Millis duration{0};
+    bool held = false;  ///< not run out: this node may answer for its VIPs
+};
+
+/// A verdict of the XDP program with its count.
+struct VerdictStatus {
+    std::string name;
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+};
+
+struct Status {
+    std::string version;     ///< VIPD_VERSION
+    std::string node;        ///< router_id
+    std::string instance;    ///< root keyword `instance`; empty: the only vipd here
+    std::string namespace_;  ///< net_namespace; empty: the host's
+    std::int32_t pid = 0;    ///< of core
+    UnixTime started = 0;
+    Millis uptime{0};
+    std::string config_file;
+    std::uint32_t config_generation = 0;  ///< counts up with each accepted configuration
+    ReloadStatus last_reload;
+
+    std::vector<ProcessStatus> processes;
+    std::vector<InstanceStatus> instances;
+    std::vector<TrackScriptStatus> track_scripts;
+    std::vector<ServiceStatus> services;
+    SyncStatus sync;
+    dataplane::Dataplane::TableUse table;
+    LeaseStatus lease;
+    std::vector<VerdictStatus> verdicts;
+    std::vector<InterfaceStatus> interfaces;
+    std::vector<ipc::Counter> counters;  ///< of the core: "ipc_malformed", "scripts_run" ...
+    std::vector<std::string> warnings;   ///< one sentence each, for as long as it holds
+};
+
+}  // namespace vipd::control
