@@ -117,9 +117,23 @@ class Dataplane {
     /// Calls `visit` for each live flow until it returns false. A read of a table in use: each flow
     /// is whole, the set is of no single instant.
     virtual void for_each_flow(const std::function<bool(const Flow&)>& visit) const = 0;
+    /// The same in parts, for who must not hold up the loop: visits the live flows among the next
+    /// `slots` slots from `cursor` on (0: from the start). Returns the cursor to go on with, 0 when
+    /// the table is through. An implementation that has no parts visits all in one.
+    virtual std::uint64_t scan_flows(std::uint64_t cursor,
+                                     std::uint64_t slots,
+                                     const std::function<void(const Flow&)>& visit) const {
+        (void)cursor, (void)slots;
+        for_each_flow([&](const Flow& flow) {
+            visit(flow);
+            return true;
+        });
+        return 0;
+    }
 
-    /// Stores flows learned from a peer. A flow known here with a fresher packet stays as it is; a
-    /// service or real that is not configured here is counted in `unknown`.
+    /// Stores flows learned from a peer; one whose state is None has ended there and is taken away.
+    /// A flow known here with a fresher packet stays as it is; a service or real that is not
+    /// configured here is counted in `unknown`.
     struct StoreResult {
         std::size_t stored = 0;
         std::size_t older = 0;
