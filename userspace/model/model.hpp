@@ -26,6 +26,9 @@ struct Real {
     std::uint32_t weight = 1;  ///< 0: no new connections, established ones stay (drain, inhibit)
     /// False: failed and taken out. New connections go elsewhere; those it had wait for it (IPVS).
     bool alive = true;
+    /// The last positive weight (0: never had one). While `weight` is 0 mh's table goes on by it,
+    /// so that no client of another real moves.
+    std::uint32_t last_weight = 0;
     bool operator==(const Real&) const = default;
 };
 

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/sched/ring.hpp"
+
+#include <vipd/abi/hash.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <map>
+#include <numeric>
+
+namespace vipd::sched {
+
+namespace {
+
+/// A real in the list that IPVS would have.
+struct Entry {
+    Slot index = kNone;
+    std::uint32_t weight = 0;
+};
+
+/// The 32 bits of an address that sh and mh hash.
+std::uint32_t fold(const IpAddress& address) {
+    if (address.is_v4()) return vipd_fold_v4(address.v4_host_order());
+    std::array<std::uint32_t, 4> words{};
+    const auto bytes = address.bytes();
+    for (std::size_t i = 0; i < bytes.size(); ++i) words[i / 4] = words[i / 4] << 8U | bytes[i];
+    return vipd_fold_v6(words.data());
+}
+
+/// The reals that are alive, newest first, each with `weight_of` it.
+template <class WeightOf>
+std::vector<Entry> newest_first(const model::Service& service, WeightOf weight_of) {
+    std::vector<Entry> entries;
+    for (std::size_t i = service.reals.size(); i-- > 0;) {
+        const model::Real& real = service.reals[i];
+        if (real.alive) entries.push_back({static_cast<Slot>(i), weight_of(real)});
+    }
+    return entries;
+}
+
+std::uint32_t common_divisor(const std::vector<Entry>& entries) {
+    std::uint32_t divisor = 0;
+    for (const Entry& entry : entries) divisor = std::gcd(divisor, entry.weight);
+    return std::max(divisor, 1U);
+}
+
+std::uint32_t largest(const std::vector<Entry>& entries) {
+    std::uint32_t weight = 0;
+    for (const Entry& entry : entries) weight = std::max(weight, entry.weight);
+    return weight;
+}
+
+Ring build_maglev(const model::Service& service) {
+    // IPVS leaves the table alone when a weight becomes 0, so that no other client moves.
+    auto entries = newest_first(service, [](const model::Real& real) {
+        return real.weight > 0 ? real.weight : real.last_weight;
+    });
+    std::erase_if(entries, [](const Entry& entry) { return entry.weight == 0; });
+    const std::uint32_t size = maglev_size(service.ring_size);
+    const std::uint32_t divisor = common_divisor(entries);
+    // Weights are cut to half the bits of the table's size.
+    const int surplus = std::bit_width(largest(entries) / divisor) - std::bit_width(size) / 2;
+    const auto shift = static_cast<std::uint32_t>(std::max(surplus, 0));
+
+    struct Walk {
+        Slot slot_value;
+        std::uint32_t at, step, turns;
+    };
+    std::vector<Walk> walks;
+    for (const Entry& entry : entries) {
+        const model::Real& real = service.reals[entry.index];
+        const std::uint32_t key = fold(real.endpoint.address) + real.endpoint.port;
+        walks.push_back({real.weight > 0 ? entry.index : kNone,
+                         vipd_hsiphash_u32(key, VIPD_MH_KEY1) % size,
+                         vipd_hsiphash_u32(key, VIPD_MH_KEY2) % (size - 1) + 1,
+                         std::max(entry.weight / divisor >> shift, 1U)});
+    }
+    Ring ring(size, kNone);
+    std::vector<bool> taken(size, false);
+    std::uint32_t filled = 0;
+    while (filled < size) {
+        for (Walk& walk : walks) {
+            for (std::uint32_t turn = 0; turn < walk.turns && filled < size; ++turn) {
+                while (taken[walk.at]) walk.at = (walk.at + walk.step) % size;
+                taken[walk.at] = true;
+                ring[walk.at] = walk.slot_value;
+                ++filled;
+            }
+        }
+    }
+    return ring;
+}
+
+Ring build_source_hash(const model::Service& service) {
+    const auto entries = newest_first(service, [](const model::Real& real) { return real.weight; });
+    Ring ring;
+    ring.reserve(VIPD_SH_SLOTS);
+    // A real of weight 0 still takes one slot a round (and refuses its clients).
+    for (std::size_t at = 0; ring.size() < VIPD_SH_SLOTS; at = (at + 1) % entries.size()) {
+        const std::size_t run =
+            std::min<std::size_t>(std::max(entries[at].weight, 1U), VIPD_SH_SLOTS - ring.size());
+        ring.insert(ring.end(), run, entries[at].weight > 0 ? entries[at].index : kNone);
+    }
+    return ring;
+}
+
+/// Divides the weights so that their sum is at most kMaxSequence; none becomes 0.
+void normalise(std::vector<Entry>& entries) {
+    std::uint64_t sum = 0;
+    const std::uint32_t divisor = common_divisor(entries);
+    for (Entry& entry : entries) sum += entry.weight /= divisor;
+    if (sum <= kMaxSequence) return;
+    // The room that the ones rounded up from 0 may need is set aside beforehand.
+    const std::uint64_t room = kMaxSequence - entries.size();
+    for (Entry& entry : entries) {
+        entry.weight = std::max(static_cast<std::uint32_t>(entry.weight * room / sum), 1U);
+    }
+}
+
+Ring build_sequence(const model::Service& service, bool weighted) {
+    auto entries = newest_first(service, [&](const model::Real& real) {
+        return weighted ? real.weight : std::min(real.weight, 1U);
+    });
+    std::erase_if(entries, [](const Entry& entry) { return entry.weight == 0; });
+    if (entries.size() >= kMaxSequence) entries.resize(kMaxSequence - 1);
+    normalise(entries);
+
+    // IPVS goes over the list once for each level, taking the reals whose weight reaches it. It
+    // begins at the lowest level, which the first real that was added left behind, and then goes
+    // from the highest down.
+    Ring ring;
+    for (const Entry& entry : entries) ring.push_back(entry.index);
+    std::multimap<std::uint32_t, std::size_t, std::greater<>> joining;
+    for (std::size_t i = 0; i < entries.size(); ++i) joining.emplace(entries[i].weight, i);
+    std::vector<std::size_t> reached;
+    auto next = joining.begin();
+    for (std::uint32_t level = largest(entries); level > 1; --level) {
+        for (; next != joining.end() && next->first >= level; ++next)
+            reached.insert(std::lower_bound(reached.begin(), reached.end(), next->second),
+                           next->second);
+        for (const std::size_t i : reached) ring.push_back(entries[i].index);
+    }
+    return ring;
+}
+
+bool is_prime(std::uint32_t number) {
+    if (number < 4) return number > 1;
+    if (number % 2 == 0) return false;
+    for (std::uint32_t factor = 3; factor * factor <= number; factor += 2) {
+        if (number % factor == 0) return false;
+    }
+    return true;
+}
+
+std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
+    return vipd_hash_finish(vipd_rol64(hash, 23) ^ word);
+}
+
+std::uint64_t identity(const model::Real& real) {
+    std::uint64_t hash = mix(real.endpoint.port, static_cast<std::uint64_t>(real.method));
+    for (const std::uint8_t byte : real.endpoint.address.bytes()) hash = mix(hash, byte);
+    return hash;
+}
+
+}  // namespace
+
+std::uint32_t maglev_size(std::uint32_t wanted) {
+    std::uint32_t size = std::clamp(wanted, kMinMaglev, kMaxMaglev);
+    while (!is_prime(size)) ++size;  // ends: kMaxMaglev is prime
+    return size;
+}
+
+Ring build_ring(const model::Service& service) {
+    const bool usable = std::ranges::any_of(
+        service.reals, [](const model::Real& real) { return real.alive && real.weight > 0; });
+    if (!usable) return {};
+    switch (service.scheduler) {
+        case model::Scheduler::Maglev:
+            return build_maglev(service);
+        case model::Scheduler::SourceHash:
+            return build_source_hash(service);
+        case model::Scheduler::RoundRobin:
+            return build_sequence(service, false);
+        case model::Scheduler::WeightedRoundRobin:
+            return build_sequence(service, true);
+    }
+    return {};
+}
+
+std::optional<std::size_t> pick(const model::Service& service,
+                                std::span<const Slot> ring,
+                                const Endpoint& client,
+                                Turn turn) {
+    if (ring.empty()) return std::nullopt;
+    const bool maglev = service.scheduler == model::Scheduler::Maglev;
+    if (!maglev && service.scheduler != model::Scheduler::SourceHash) return turn % ring.size();
+
+    const std::uint32_t folded = fold(client.address);
+    const std::uint32_t port = service.hash_port ? client.port : 0;
+    const auto size = static_cast<std::uint32_t>(ring.size());
+    const auto slot_of = [&](std::uint32_t offset) -> std::uint32_t {
+        return maglev ? vipd_mh_hash(folded, port, offset) % size
+                      : vipd_sh_hash(folded, port, offset);
+    };
+    const std::uint32_t first = slot_of(0);
+    if (ring[first] != kNone) return first;
+    if (!service.hash_fallback) return std::nullopt;
+    for (std::uint32_t n = 0; n < size; ++n) {
+        const std::uint32_t slot = slot_of((first + n) % size);
+        if (ring[slot] != kNone) return slot;
+    }
+    return std::nullopt;
+}
+
+std::uint64_t digest(const model::Service& service, std::span<const Slot> ring) {
+    std::vector<std::uint64_t> identities;
+    identities.reserve(service.reals.size());
+    for (const model::Real& real : service.reals) identities.push_back(identity(real));
+    std::uint64_t hash = mix(static_cast<std::uint64_t>(service.scheduler),
+                             (service.hash_port ? 1U : 0U) | (service.hash_fallback ? 2U : 0U));
+    hash = mix(hash, ring.size());
+    for (const Slot slot : ring) hash = mix(hash, slot == kNone ? 0 : identities[slot]);
+    return hash;
+}
+
+}  // namespace vipd::sched

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which real server a new connection gets. Each scheduler is turned into a ring of slots that the
+// XDP program reads; building it is a function of the service alone, so that two directors with the
+// same configuration pick alike. What comes out is what IPVS gives, client for client.
+//
+// IPVS keeps a service's reals newest first; here that is Service::reals read backwards.
+#pragma once
+
+#include "userspace/model/model.hpp"
+
+#include <vipd/address.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace vipd::sched {
+
+/// An index into Service::reals, or kNone.
+using Slot = std::uint32_t;
+/// No usable real behind this slot: its clients are refused, or with fallback go on to another.
+inline constexpr Slot kNone = std::numeric_limits<Slot>::max();
+using Ring = std::vector<Slot>;
+
+/// Longest ring that rr and wrr make.
+inline constexpr std::size_t kMaxSequence = 65536;
+/// Bounds of a Maglev ring; 131071 is IPVS's largest.
+inline constexpr std::uint32_t kMinMaglev = 251;
+inline constexpr std::uint32_t kMaxMaglev = 131071;
+
+/// The ring of a service; empty where no real is usable. A real that is not alive is no part of it
+/// at all; one of weight 0 is no choice for new connections, but under mh and sh the slots that it
+/// would have are kNone, as IPVS refuses the clients of a quiesced real.
+/// - mh: Service::ring_size slots, by the real's last positive weight. A size that is no prime
+///   within the bounds is taken as maglev_size() says.
+/// - sh: 256 slots, `weight` in a row for each real.
+/// - rr, wrr: one period of the sequence in which IPVS hands them out, weights divided by their
+///   common divisor, and scaled down where it would be longer than kMaxSequence.
+Ring build_ring(const model::Service& service);
+
+/// The smallest prime that is at least `wanted`, within kMinMaglev and kMaxMaglev.
+std::uint32_t maglev_size(std::uint32_t wanted);
+
+/// Where pick() begins under rr and wrr: slot `turn` modulo the ring's length.
+using Turn = std::uint64_t;
+
+/// The slot that a new connection gets, as the XDP program chooses it; nullopt: refused. Under mh
+/// and sh a matter of the client alone (its port only with hash_port), under rr and wrr of `turn`.
+/// `ring` is build_ring(service).
+std::optional<std::size_t> pick(const model::Service& service,
+                                std::span<const Slot> ring,
+                                const Endpoint& client,
+                                Turn turn = 0);
+
+/// 64 bits that are the same on two nodes if their rings send each client to the same real: of the
+/// scheduler, its flags and the address, port and method behind each slot.
+std::uint64_t digest(const model::Service& service, std::span<const Slot> ring);
+
+}  // namespace vipd::sched
