@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading the configuration file: the shell around config::parse().
+#pragma once
+
+#include "userspace/config/config.hpp"
+
+#include <vipd/error.hpp>
+
+#include <string>
+
+namespace vipd::control {
+
+/// What a running configuration may be at most; keepalived's largest known are a few MiB.
+inline constexpr std::size_t kMaxConfigBytes = 128U << 20U;
+
+struct LoadedConfig {
+    std::string path;
+    std::string text;  ///< what the roles are given: all three processes parse the same text
+    config::Parsed parsed;
+};
+
+/// The world as the parser may ask about it: this host's interfaces, scripts and name.
+config::Environment host_environment(const std::string& config_id);
+
+/// Reads and parses. An error means that there is no text to parse; what is wrong in the text is in
+/// parsed.diagnostics.
+Result<LoadedConfig> load_config(const std::string& path, const std::string& config_id);
+
+/// Diagnostics that `now` has and `before` has not, by message: a reload is refused for new errors
+/// only, so that a file that keepalived runs with can also be reloaded.
+std::vector<config::Diagnostic> new_errors(const config::Parsed& before, const config::Parsed& now);
+
+}  // namespace vipd::control

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/control/role_process.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace vipd::control {
+
+Seconds restart_delay(std::uint32_t restarts) {
+    if (restarts == 0) return Seconds(0);
+    return Seconds(std::min<std::uint32_t>(60, 1U << std::min<std::uint32_t>(restarts - 1, 6)));
+}
+
+RoleProcess::RoleProcess(EventLoop& loop,
+                         std::string role,
+                         std::vector<std::string> arguments,
+                         Callbacks callbacks)
+    : loop_(loop),
+      role_(std::move(role)),
+      arguments_(std::move(arguments)),
+      callbacks_(std::move(callbacks)) {}
+
+RoleProcess::~RoleProcess() {
+    if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
+Result<> RoleProcess::start() {
+    auto watch = loop_.every(Seconds(1), [this](TimePoint now) {
+        if (pid_ <= 0 || stopping_ || now - last_heard_ < kSilence) return;
+        callbacks_.say(true,
+                       fmt::format("process {} ({}) has not answered for {} s; killing it",
+                                   role_,
+                                   pid_,
+                                   kSilence.count()));
+        ::kill(pid_, SIGKILL);
+        last_heard_ = now;
+    });
+    if (!watch) return fail(std::move(watch.error()));
+    watch_ = std::move(*watch);
+    return spawn();
+}
+
+Result<> RoleProcess::spawn() {
+    auto ends = ipc::make_pair();
+    if (!ends) return fail(std::move(ends.error()));
+    auto& [ours, theirs] = *ends;
+
+    // Everything the child needs is made before the fork: the daemon has other threads.
+    const std::string title = "vipd: " + role_;
+    const std::string role_argument = "--role=" + role_;
+    const std::string channel_argument = fmt::format("--channel={}", theirs.get());
+    std::vector<char*> argv{const_cast<char*>(title.c_str()),
+                            const_cast<char*>(role_argument.c_str()),
+                            const_cast<char*>(channel_argument.c_str())};
+    for (const auto& argument : arguments_) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+
+    const pid_t pid = ::fork();
+    if (pid < 0) return fail_errno(errno, "fork");
+    if (pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, nullptr);
+        ::fcntl(theirs.get(), F_SETFD, 0);
+        ::execv("/proc/self/exe", argv.data());
+        ::_exit(127);
+    }
+    pid_ = pid;
+    started_at_ = last_heard_ = loop_.now();
+    auto exit = loop_.child(pid, [this](EventLoop::ChildExit how) { on_exit(how); });
+    if (!exit) return fail(std::move(exit.error()));
+    exit_ = std::move(*exit);
+    auto channel = ipc::Channel::open(
+        loop_,
+        std::move(ours),
+        [this](ipc::Message message, Fd) { on_message(std::move(message)); },
+        [] { /* its exit is reported by the child source */ });
+    if (!channel) return fail(std::move(channel.error()));
+    channel_ = std::move(*channel);
+    callbacks_.started(restarts_ > 0);
+    return {};
+}
+
+Result<> RoleProcess::send(const ipc::Message& message, int attached) {
+    if (!channel_) return {};
+    return channel_->send(message, attached);
+}
+
+void RoleProcess::on_message(ipc::Message message) {
+    last_heard_ = loop_.now();
+    if (std::holds_alternative<ipc::Heartbeat>(message)) return;
+    callbacks_.message(std::move(message));
+}
+
+void RoleProcess::on_exit(EventLoop::ChildExit how) {
+    exit_.reset();
+    channel_.reset();
+    const pid_t pid = std::exchange(pid_, -1);
+    if (stopping_) {
+        patience_.reset();
+        if (stopped_) std::exchange(stopped_, nullptr)();
+        return;
+    }
+    if (loop_.now() - started_at_ >= kStable) in_a_row_ = 0;
+    restart_later(fmt::format("process {} ({}) {} {}",
+                              role_,
+                              pid,
+                              how.exited ? "exited with status" : "was killed by signal",
+                              how.code));
+}
+
+void RoleProcess::restart_later(const std::string& why) {
+    const Seconds delay = restart_delay(in_a_row_++);
+    ++restarts_;
+    callbacks_.say(true,
+                   fmt::format("{}; restarting it {}",
+                               why,
+                               delay.count() == 0 ? std::string("at once")
+                                                  : fmt::format("in {} s", delay.count())));
+    auto timer = loop_.at(loop_.now() + delay, [this](TimePoint) {
+        if (stopping_) return;
+        if (auto spawned = spawn(); !spawned)
+            restart_later(fmt::format("process {}: {}", role_, spawned.error().message));
+    });
+    if (timer) restart_ = std::move(*timer);
+}
+
+void RoleProcess::stop(Nanos patience, std::function<void()> stopped) {
+    stopping_ = true;
+    restart_.reset();
+    if (pid_ <= 0) {
+        stopped();
+        return;
+    }
+    stopped_ = std::move(stopped);
+    (void)send(ipc::Stop{});
+    auto timer = loop_.at(loop_.now() + patience, [this](TimePoint) {
+        if (pid_ > 0) ::kill(pid_, SIGKILL);
+    });
+    if (timer) patience_ = std::move(*timer);
+}
+
+}  // namespace vipd::control

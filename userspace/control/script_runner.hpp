@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs scripts for the whole daemon: track scripts, MISC_CHECKs and notifications. Only core runs
+// any; each runs without a shell, in a process group of its own, as its own user, with a time limit
+// (keepalived.conf(5), "SCRIPTS").
+#pragma once
+
+#include "userspace/base/event_loop.hpp"
+
+#include <vipd/error.hpp>
+#include <vipd/time.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace vipd::control {
+
+struct ScriptJob {
+    std::vector<std::string> argv;
+    std::string user;   ///< "" = the daemon's own
+    std::string group;  ///< "" = the user's first
+    Nanos timeout{0};   ///< 0 = none
+};
+
+struct ScriptResult {
+    /// 0..255; -1 where it did not come to an exit status. 126 and 127 are failures, too:
+    /// keepalived counts a script that is gone as a success.
+    int status = -1;
+    std::string detail;  ///< "exited with status 1", "timed out", "not found: /x"
+};
+
+class ScriptRunner {
+  public:
+    using Done = std::function<void(const ScriptResult&)>;
+
+    explicit ScriptRunner(EventLoop& loop) : loop_(loop) {}
+    /// Ends what still runs (SIGKILL to each group).
+    ~ScriptRunner();
+    ScriptRunner(const ScriptRunner&) = delete;
+    ScriptRunner& operator=(const ScriptRunner&) = delete;
+
+    /// Starts the job; `done` is called once, later, from the loop. Where it cannot be started, the
+    /// error is the return value and `done` is not called.
+    Result<> run(const ScriptJob& job, Done done);
+    std::size_t running() const { return jobs_.size(); }
+
+    /// No more scripts at once than this; further ones are refused.
+    static constexpr std::size_t kMaxRunning = 1024;
+
+  private:
+    struct Running {
+        pid_t pid = -1;
+        Done done;
+        EventLoop::Source exit;
+        EventLoop::Source timer;
+        bool timed_out = false;
+    };
+    void on_timeout(std::uint64_t id);
+    void on_exit(std::uint64_t id, EventLoop::ChildExit how);
+
+    EventLoop& loop_;
+    std::map<std::uint64_t, Running> jobs_;
+    std::uint64_t next_id_ = 1;
+};
+
+}  // namespace vipd::control

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/control/service_table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace vipd::control {
+
+namespace {
+
+std::string_view protocol_word(Protocol protocol) {
+    switch (protocol) {
+        case Protocol::Tcp:
+            return "tcp";
+        case Protocol::Udp:
+            return "udp";
+        case Protocol::Sctp:
+            return "sctp";
+    }
+    return "?";
+}
+
+std::string name_of(const ServiceKey& key) {
+    return keepalived_name(key.endpoint, key.protocol);
+}
+
+model::Scheduler scheduler_of(const std::string& word) {
+    if (word == "rr") return model::Scheduler::RoundRobin;
+    if (word == "sh") return model::Scheduler::SourceHash;
+    if (word == "mh") return model::Scheduler::Maglev;
+    // The parser has said that any other scheduler is replaced by this one.
+    return model::Scheduler::WeightedRoundRobin;
+}
+
+model::Method method_of(const std::string& word) {
+    return word == "TUN" ? model::Method::Tunnel : model::Method::DirectRouting;
+}
+
+model::Method method_of(const config::VirtualServer& server, const config::RealServer& real) {
+    return method_of(real.method ? *real.method : *server.method);
+}
+
+}  // namespace
+
+std::string keepalived_name(const Endpoint& endpoint, Protocol protocol) {
+    return fmt::format(
+        "[{}]:{}:{}", endpoint.address.to_string(), protocol_word(protocol), endpoint.port);
+}
+
+std::optional<std::string> unsupported(const config::VirtualServer& server) {
+    if (!server.key.endpoint.address.is_v4()) return "IPv6 services are not forwarded yet";
+    if (server.key.protocol == Protocol::Sctp) return "SCTP services are not forwarded yet";
+    if (server.key.endpoint.port == 0) return "services of any port are not forwarded yet";
+    if (*server.method != "DR" && *server.method != "TUN")
+        return fmt::format("lb_kind {} is not forwarded yet", *server.method);
+    return std::nullopt;
+}
+
+std::uint32_t ServiceTable::effective_weight(const config::RealServer& real,
+                                             const RealState& state) {
+    return state.weight >= 0 ? static_cast<std::uint32_t>(state.weight) : *real.weight;
+}
+
+std::uint64_t ServiceTable::live_weight(const ServiceState& service) {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < service.reals.size(); ++i)
+        if (service.reals[i].up)
+            sum += effective_weight(service.config.real_servers[i], service.reals[i]);
+    return sum;
+}
+
+std::vector<ServiceEvent> ServiceTable::configure(const config::Config& config) {
+    std::vector<ServiceEvent> events;
+    std::map<ServiceKey, ServiceState> services;
+    std::vector<ServiceKey> order;
+    global_ = config.global;
+    ring_size_ = *config.vipd.ring_size;
+    for (const auto& server : config.virtual_servers) {
+        const auto before = services_.find(server.key);
+        ServiceState state{server, {}, true};
+        for (const auto& real : server.real_servers) {
+            RealState health;
+            // keepalived: a real server is up until its first check fails, unless it starts in
+            // alpha.
+            health.up = real.checkers.empty() || !*server.alpha;
+            if (before != services_.end()) {
+                const auto& old = before->second.config.real_servers;
+                const auto same = std::find_if(old.begin(), old.end(), [&](const auto& candidate) {
+                    return candidate.endpoint == real.endpoint;
+                });
+                if (same != old.end() && !same->checkers.empty() && !real.checkers.empty())
+                    health = before->second.reals[static_cast<std::size_t>(same - old.begin())];
+            }
+            state.reals.push_back(std::move(health));
+        }
+        const bool fresh = before == services_.end();
+        if (!fresh) state.quorum_up = before->second.quorum_up;
+        update_quorum(state, fresh, events);
+        if (services.emplace(server.key, std::move(state)).second) order.push_back(server.key);
+    }
+    services_ = std::move(services);
+    order_ = std::move(order);
+    desired_.clear();
+    for (const auto& [key, service] : services_)
+        if (!unsupported(service.config)) desired_.emplace(key, build(service));
+    return events;
+}
+
+std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& told) {
+    std::vector<ServiceEvent> events;
+    const auto found = services_.find(told.service);
+    if (found == services_.end()) return events;
+    ServiceState& service = found->second;
+    const auto& reals = service.config.real_servers;
+    const auto real = std::find_if(reals.begin(), reals.end(), [&](const auto& candidate) {
+        return candidate.endpoint == told.real;
+    });
+    if (real == reals.end()) return events;
+    RealState& state = service.reals[static_cast<std::size_t>(real - reals.begin())];
+    const bool was_up = state.up;
+    const auto old_weight = effective_weight(*real, state);
+    state.known = told.known;
+    state.up = told.up;
+    state.weight = told.weight;
+    state.reason = told.up ? std::string() : told.reason;
+
+    const auto real_name = keepalived_name(told.real, told.service.protocol);
+    const auto service_name = name_of(told.service);
+    if (was_up != state.up) {
+        if (state.up)
+            events.push_back({false,
+                              fmt::format("{} service {} {} VS {}",
+                                          *real->inhibit_on_failure ? "Enabling" : "Adding",
+                                          real_name,
+                                          *real->inhibit_on_failure ? "of" : "to",
+                                          service_name),
+                              real->notify_up});
+        else
+            events.push_back({true,
+                              fmt::format("{} service {} {} VS {}{}",
+                                          *real->inhibit_on_failure ? "Disabling" : "Removing",
+                                          real_name,
+                                          *real->inhibit_on_failure ? "of" : "from",
+                                          service_name,
+                                          state.reason.empty() ? "" : " (" + state.reason + ")"),
+                              real->notify_down});
+    } else if (const auto weight = effective_weight(*real, state); weight != old_weight) {
+        events.push_back({false,
+                          fmt::format("Changing weight from {} to {} for service {} of VS {}",
+                                      old_weight,
+                                      weight,
+                                      real_name,
+                                      service_name),
+                          std::nullopt});
+    }
+    update_quorum(service, false, events);
+    if (const auto entry = desired_.find(told.service); entry != desired_.end())
+        entry->second = build(service);
+    return events;
+}
+
+void ServiceTable::update_quorum(ServiceState& service,
+                                 bool initial,
+                                 std::vector<ServiceEvent>& events) {
+    const std::uint64_t quorum = *service.config.quorum;
+    const std::uint64_t hysteresis = *service.config.hysteresis;
+    const std::uint64_t live = live_weight(service);
+    const bool was_up = service.quorum_up;
+    if (initial)
+        service.quorum_up = live >= quorum;
+    else if (was_up && live + hysteresis < quorum)
+        service.quorum_up = false;
+    else if (!was_up && live >= quorum + hysteresis)
+        service.quorum_up = true;
+    if (initial || was_up == service.quorum_up) return;
+
+    const auto name = name_of(service.config.key);
+    const auto sorry = service.config.sorry_server;
+    if (service.quorum_up) {
+        events.push_back({false,
+                          fmt::format("Gained quorum {}+{}={} <= {} for VS {}",
+                                      quorum,
+                                      hysteresis,
+                                      quorum + hysteresis,
+                                      live,
+                                      name),
+                          service.config.quorum_up});
+        if (sorry)
+            events.push_back({false,
+                              fmt::format("Removing sorry server {} from VS {}",
+                                          keepalived_name(*sorry, service.config.key.protocol),
+                                          name),
+                              std::nullopt});
+    } else {
+        events.push_back({true,
+                          fmt::format("Lost quorum {}-{}={} > {} for VS {}",
+                                      quorum,
+                                      hysteresis,
+                                      quorum - std::min(quorum, hysteresis),
+                                      live,
+                                      name),
+                          service.config.quorum_down});
+        if (sorry)
+            events.push_back({true,
+                              fmt::format("Adding sorry server {} to VS {}",
+                                          keepalived_name(*sorry, service.config.key.protocol),
+                                          name),
+                              std::nullopt});
+    }
+}
+
+model::Service ServiceTable::build(const ServiceState& service) const {
+    const config::VirtualServer& server = service.config;
+    model::Service built;
+    built.key = server.key;
+    built.scheduler = scheduler_of(*server.scheduler);
+    built.hash_port = server.hash_port;
+    built.hash_fallback = server.hash_fallback;
+    built.ring_size = ring_size_;
+    built.tcp_timeout = std::chrono::seconds(*global_.tcp_timeout);
+    built.tcp_fin_timeout = std::chrono::seconds(*global_.tcp_fin_timeout);
+    built.udp_timeout = std::chrono::seconds(*global_.udp_timeout);
+    // keepalived: with the quorum lost the sorry server replaces what is left; without a sorry
+    // server the reals that are left go on.
+    const bool sorry = !service.quorum_up && server.sorry_server.has_value();
+    for (std::size_t i = 0; i < server.real_servers.size(); ++i) {
+        const auto& real = server.real_servers[i];
+        const auto& state = service.reals[i];
+        model::Real entry;
+        entry.endpoint = real.endpoint;
+        entry.method = method_of(server, real);
+        entry.weight = effective_weight(real, state);
+        if (!state.up) {
+            entry.alive = *real.inhibit_on_failure;
+            if (*real.inhibit_on_failure) entry.weight = 0;
+        }
+        if (sorry) {
+            // The live reals keep their connections and get no new ones.
+            entry.weight = 0;
+        }
+        built.reals.push_back(entry);
+    }
+    if (sorry) {
+        model::Real entry;
+        entry.endpoint = *server.sorry_server;
+        entry.method =
+            method_of(server.sorry_server_method ? *server.sorry_server_method : *server.method);
+        built.reals.push_back(entry);
+    }
+    return built;
+}
+
+std::vector<ServiceEvent> ServiceTable::on_stop() const {
+    std::vector<ServiceEvent> events;
+    for (const auto& key : order_) {
+        const auto& service = services_.at(key);
+        if (!*service.config.omega) continue;
+        for (std::size_t i = 0; i < service.reals.size(); ++i)
+            if (const auto& real = service.config.real_servers[i];
+                service.reals[i].up && real.notify_down)
+                events.push_back({false,
+                                  fmt::format("Removing service {} from VS {} (stopping)",
+                                              keepalived_name(real.endpoint, key.protocol),
+                                              name_of(key)),
+                                  real.notify_down});
+        if (service.quorum_up && service.config.quorum_down)
+            events.push_back({false,
+                              fmt::format("Leaving quorum of VS {} (stopping)", name_of(key)),
+                              service.config.quorum_down});
+    }
+    return events;
+}
+
+std::vector<ServiceTable::ServiceView> ServiceTable::view() const {
+    std::vector<ServiceView> views;
+    for (const auto& key : order_) {
+        const auto& service = services_.at(key);
+        const auto& server = service.config;
+        ServiceView view{key,
+                         *server.scheduler,
+                         *server.method,
+                         service.quorum_up,
+                         *server.quorum,
+                         unsupported(server),
+                         {}};
+        const auto built = build(service);
+        for (std::size_t i = 0; i < server.real_servers.size(); ++i) {
+            const auto& real = server.real_servers[i];
+            const auto& state = service.reals[i];
+            RealView entry;
+            entry.endpoint = real.endpoint;
+            entry.method = method_of(server, real);
+            entry.configured_weight = *real.weight;
+            entry.weight = built.reals[i].weight;
+            entry.checked = !real.checkers.empty();
+            entry.known = state.known;
+            entry.up = state.up;
+            entry.forwarding = built.reals[i].alive;
+            entry.reason = state.reason;
+            view.reals.push_back(std::move(entry));
+        }
+        if (built.reals.size() > server.real_servers.size()) {
+            RealView entry;
+            entry.endpoint = *server.sorry_server;
+            entry.method = built.reals.back().method;
+            entry.sorry = true;
+            view.reals.push_back(std::move(entry));
+        }
+        views.push_back(std::move(view));
+    }
+    return views;
+}
+
+std::vector<ipc::RealServerState> ServiceTable::health() const {
+    std::vector<ipc::RealServerState> states;
+    for (const auto& [key, service] : services_)
+        for (std::size_t i = 0; i < service.reals.size(); ++i)
+            if (service.reals[i].known)
+                states.push_back({key,
+                                  service.config.real_servers[i].endpoint,
+                                  service.reals[i].up,
+                                  true,
+                                  service.reals[i].weight,
+                                  service.reals[i].reason});
+    return states;
+}
+
+}  // namespace vipd::control

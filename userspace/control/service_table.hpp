@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// From configuration and health to what is to be forwarded: removal, inhibit, quorum, sorry server.
+//
+// Pure: every input gives the new model::Model and a list of events (log lines and scripts to run),
+// which the shell works off. The rules are keepalived's (keepalived.conf(5), virtual_server).
+#pragma once
+
+#include "userspace/config/config.hpp"
+#include "userspace/model/model.hpp"
+
+#include <vipd/ipc.hpp>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace vipd::control {
+
+/// Something to say, and perhaps a script to run for it.
+struct ServiceEvent {
+    bool warning = false;
+    std::string line;
+    std::optional<config::Script> script;
+};
+
+/// "[10.0.0.1]:tcp:80", as keepalived writes services and real servers.
+std::string keepalived_name(const Endpoint& endpoint, Protocol protocol);
+
+/// Why this virtual server cannot be forwarded by this version; nullopt where it can.
+std::optional<std::string> unsupported(const config::VirtualServer& server);
+
+class ServiceTable {
+  public:
+    struct RealView {
+        Endpoint endpoint;
+        model::Method method = model::Method::DirectRouting;
+        std::uint32_t configured_weight = 1;
+        std::uint32_t weight = 1;  ///< effective: dynamic, or 0 by inhibit
+        bool checked = false;      ///< has at least one checker
+        bool known = false;        ///< has been checked once
+        bool up = true;
+        bool forwarding = true;  ///< in the model as alive: takes or keeps connections
+        bool sorry = false;
+        std::string reason;  ///< why down
+    };
+    struct ServiceView {
+        ServiceKey key;
+        std::string scheduler;
+        std::string method;
+        bool quorum_up = true;
+        std::uint32_t quorum = 1;
+        std::optional<std::string> unsupported;
+        std::vector<RealView> reals;
+    };
+
+    /// Takes over a configuration. Health of reals that were there before is kept.
+    std::vector<ServiceEvent> configure(const config::Config& config);
+    /// A real server's health has been told by the check process. Unknown ones are ignored: the
+    /// message may have crossed a reload.
+    std::vector<ServiceEvent> on_health(const ipc::RealServerState& state);
+    /// The daemon stops: notify_down and quorum_down of services with `omega`.
+    std::vector<ServiceEvent> on_stop() const;
+
+    const model::Model& desired() const { return desired_; }
+    std::vector<ServiceView> view() const;
+    /// What a restarted check process must know.
+    std::vector<ipc::RealServerState> health() const;
+
+  private:
+    struct RealState {
+        bool up = true;
+        bool known = false;
+        std::int32_t weight = -1;
+        std::string reason;
+    };
+    struct ServiceState {
+        config::VirtualServer config;
+        std::vector<RealState> reals;  ///< beside config.real_servers
+        bool quorum_up = true;
+    };
+
+    static std::uint32_t effective_weight(const config::RealServer& real, const RealState& state);
+    static std::uint64_t live_weight(const ServiceState& service);
+    void update_quorum(ServiceState& service, bool initial, std::vector<ServiceEvent>& events);
+    model::Service build(const ServiceState& service) const;
+
+    config::GlobalDefs global_;
+    std::uint32_t ring_size_ = 4093;
+    std::map<ServiceKey, ServiceState> services_;
+    std::vector<ServiceKey> order_;  ///< of the file
+    model::Model desired_;
+};
+
+}  // namespace vipd::control
