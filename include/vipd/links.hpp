@@ -53,6 +53,8 @@ struct LinkEvent {
     Kind kind = Kind::Link;
     int ifindex = 0;
     IpAddress address;  ///< Address, Neighbour: which
+    /// Gone. Of a neighbour: the kernel asked and got no answer (NUD_FAILED); an entry that was
+    /// merely collected for lack of use is a change, not a removal.
     bool removed = false;
 };
 
