@@ -53,6 +53,7 @@ struct Diagnostic {
     std::string hint;          ///< "did you mean 'notify_backup'?"; empty for none
     std::string source;        ///< the line's text
     std::uint32_t length = 1;  ///< how many characters the caret underlines
+    bool keepalived_too = false;  ///< a Warning that keepalived gives too: exit status 5
 };
 
 /// The diagnostic as people see it: "FILE:12:5: error: ...", the line, the caret, the hint.
@@ -235,6 +236,8 @@ struct VirtualServer {
     Value<bool> alpha{false};
     Value<bool> omega{false};
     std::vector<RealServer> real_servers;
+    /// False: a warning said why vipd does not forward it yet (NAT, IPv6, SCTP, any port).
+    bool forwarded = true;
 };
 
 /// The block vipd { }: what keepalived has no word for. Every setting has a default.
@@ -281,7 +284,8 @@ struct Parsed {
     std::vector<Diagnostic> diagnostics;  ///< in file order
 
     bool has(Severity severity) const;
-    /// keepalived's -t exit status: 0 clean (warnings of "not yet done" allowed), 4, 5 or 6.
+    /// keepalived's -t exit status: 0 where keepalived would have nothing to say (vipd's own
+    /// warnings, as of what is not yet done, allowed), 4, 5 or 6.
     int exit_status() const;
 };
 
