@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/api/json.hpp"
+
+namespace vipd::api {
+namespace {
+
+Json counters_json(const std::vector<ipc::Counter>& counters) {
+    Json json = Json::object();
+    for (const auto& counter : counters) json[counter.name] = counter.value;
+    return json;
+}
+
+Json packets_json(const dataplane::PacketCounters& counters) {
+    return {{"packets", counters.packets},
+            {"bytes", counters.bytes},
+            {"connections", counters.connections}};
+}
+
+Json rates_json(const control::Rates& rates) {
+    return {{"packets", rates.packets}, {"bytes", rates.bytes}, {"connections", rates.connections}};
+}
+
+Json process_json(const control::ProcessStatus& process) {
+    return {{"role", process.role},
+            {"state", process.state},
+            {"pid", process.pid},
+            {"restarts", process.restarts}};
+}
+
+Json instance_json(const control::InstanceStatus& instance) {
+    const auto& report = instance.report;
+    return {{"name", report.instance},
+            {"interface", report.interface},
+            {"vrid", report.vrid},
+            {"version", report.version},
+            {"state", state_name(report.state)},
+            {"in_state_ms", instance.in_state.count()},
+            {"base_priority", report.base_priority},
+            {"priority", report.priority},
+            {"master", report.master ? Json(report.master.to_string()) : Json()},
+            {"master_priority", report.master_priority},
+            {"advert_interval_ms", report.advert_interval_ms},
+            {"sync_group", instance.sync_group},
+            {"fault", report.fault},
+            {"vips", report.vips},
+            {"counters", counters_json(report.counters)}};
+}
+
+Json script_json(const control::TrackScriptStatus& script) {
+    return {{"name", script.name},
+            {"state",
+             !script.known ? "unknown"
+             : script.up   ? "up"
+                           : "down"},
+            {"detail", script.detail}};
+}
+
+Json next_hop_json(const control::RealStatus& real) {
+    if (!real.next_hop) return {};
+    const auto& hop = *real.next_hop;
+    Json json = {{"interface", real.interface},
+                 {"mac", vipd::to_string(hop.destination)},
+                 {"source_mac", vipd::to_string(hop.source)},
+                 {"mtu", hop.mtu}};
+    if (hop.tunnel_source) json["tunnel_source"] = hop.tunnel_source.to_string();
+    return json;
+}
+
+/// The one word that the state of a real server comes down to.
+std::string_view real_state(const control::RealStatus& real) {
+    if (!real.known) return "checking";
+    if (!real.alive) return "down";
+    // Inhibited on failure: still in the table with weight 0, but its checkers say down.
+    if (!real.reason.empty() && real.effective_weight == 0) return "inhibited";
+    return real.effective_weight == 0 ? "drained" : "up";
+}
+
+Json real_json(const control::RealStatus& real) {
+    return {{"address", real.endpoint.address.to_string()},
+            {"port", real.endpoint.port},
+            {"method", model::to_string(real.method)},
+            {"weight", real.weight},
+            {"effective_weight", real.effective_weight},
+            {"state", real_state(real)},
+            {"alive", real.alive},
+            {"known", real.known},
+            {"sorry", real.sorry},
+            {"reason", real.reason},
+            {"active", real.active},
+            {"inactive", real.inactive},
+            {"counters", packets_json(real.counters)},
+            {"rates", rates_json(real.rates)},
+            {"next_hop", next_hop_json(real)}};
+}
+
+Json service_json(const control::ServiceStatus& service) {
+    Json reals = Json::array();
+    for (const auto& real : service.reals) reals.push_back(real_json(real));
+    return {{"address", service.key.endpoint.address.to_string()},
+            {"port", service.key.endpoint.port},
+            {"protocol", to_string(service.key.protocol)},
+            {"scheduler", model::to_string(service.scheduler)},
+            {"method", model::to_string(service.method)},
+            {"quorum", service.quorum},
+            {"quorum_up", service.quorum_up},
+            {"sorry_active", service.sorry_active},
+            {"counters", packets_json(service.counters)},
+            {"rates", rates_json(service.rates)},
+            {"reals", std::move(reals)}};
+}
+
+Json peer_json(const control::SyncPeerStatus& peer) {
+    return {{"address", peer.address.to_string()},
+            {"connected", peer.connected},
+            {"synced", peer.synced},
+            {"snapshot", peer.snapshot},
+            {"flows_sent", peer.flows_sent},
+            {"flows_received", peer.flows_received},
+            {"lag_ms", peer.lag.count()},
+            {"last_error", peer.last_error},
+            {"counters", counters_json(peer.counters)}};
+}
+
+/// A list of things as a JSON array; never null, also when empty.
+template <class List, class ToJson>
+Json array_json(const List& list, ToJson to) {
+    Json json = Json::array();
+    for (const auto& item : list) json.push_back(to(item));
+    return json;
+}
+
+Json reload_json(const control::ReloadStatus& reload) {
+    if (reload.when == 0) return {};
+    return {{"when", reload.when}, {"ok", reload.ok}, {"reason", reload.reason}};
+}
+
+Json verdicts_json(const std::vector<control::VerdictStatus>& verdicts) {
+    Json json = Json::object();
+    for (const auto& verdict : verdicts)
+        json[verdict.name] = {{"packets", verdict.packets}, {"bytes", verdict.bytes}};
+    return json;
+}
+
+Json interface_json(const control::InterfaceStatus& interface) {
+    return {{"name", interface.name},
+            {"index", interface.ifindex},
+            {"mode", interface.native ? "native" : "generic"},
+            {"adopted", interface.adopted}};
+}
+
+}  // namespace
+
+std::string_view state_name(ipc::VrrpState state) {
+    switch (state) {
+        case ipc::VrrpState::Init:
+            return "INIT";
+        case ipc::VrrpState::Backup:
+            return "BACKUP";
+        case ipc::VrrpState::Master:
+            return "MASTER";
+        case ipc::VrrpState::Fault:
+            return "FAULT";
+    }
+    return "UNKNOWN";
+}
+
+Json to_json(const control::Status& status) {
+    return {{"version", status.version},
+            {"node", status.node},
+            {"instance", status.instance},
+            {"net_namespace", status.namespace_},
+            {"pid", status.pid},
+            {"started", status.started},
+            {"uptime_ms", status.uptime.count()},
+            {"config",
+             {{"file", status.config_file},
+              {"generation", status.config_generation},
+              {"last_reload", reload_json(status.last_reload)}}},
+            {"warnings", status.warnings},
+            {"processes", array_json(status.processes, process_json)},
+            {"instances", array_json(status.instances, instance_json)},
+            {"track_scripts", array_json(status.track_scripts, script_json)},
+            {"services", array_json(status.services, service_json)},
+            {"sync",
+             {{"enabled", status.sync.enabled},
+              {"peers", array_json(status.sync.peers, peer_json)},
+              {"counters", counters_json(status.sync.counters)}}},
+            {"flow_table", {{"slots", status.table.slots}, {"used", status.table.used}}},
+            {"lease",
+             {{"enabled", status.lease.enabled},
+              {"duration_ms", status.lease.duration.count()},
+              {"held", status.lease.held}}},
+            {"interfaces", array_json(status.interfaces, interface_json)},
+            {"verdicts", verdicts_json(status.verdicts)},
+            {"counters", counters_json(status.counters)}};
+}
+
+Json to_json(const dataplane::Flow& flow) {
+    return {{"protocol", to_string(flow.protocol)},
+            {"client", flow.client.to_string()},
+            {"vip", flow.vip.to_string()},
+            {"real", flow.real.to_string()},
+            {"state", dataplane::to_string(flow.state)},
+            {"synced", flow.synced},
+            {"idle_ms", flow.idle.count()}};
+}
+
+std::string to_text(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string error_text(std::string_view message) {
+    return to_text({{"error", message}}) + "\n";
+}
+
+}  // namespace vipd::api
