@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lab: a switch with nodes around it, and everything that was made for them in one place.
+
+Whatever happens, leaving the `with` block ends all processes in the lab's namespaces and removes
+the namespaces, pins, run-time folders and temporary files. Names carry the kind of lab and the
+maker's pid, so that remains of a killed run are known for what they are: clean() removes them.
+"""
+import atexit
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from . import netns
+from .netns import LabError, wait_for
+
+BPFFS = "/sys/fs/bpf"
+RUNTIME = "/run/vipd"
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
+BUILD = os.environ.get("VIPD_BUILD", os.path.join(ROOT, "build"))
+
+
+def build_path(*parts):
+    path = os.path.join(BUILD, *parts)
+    if not os.path.exists(path):
+        raise LabError(f"{path} is not there: build first (tools/dev/build)")
+    return path
+
+
+def mount_bpffs():
+    with open("/proc/mounts", encoding="ascii", errors="replace") as mounts:
+        if any(line.split()[1:3] == [BPFFS, "bpf"] for line in mounts):
+            return
+    os.makedirs(BPFFS, exist_ok=True)
+    netns.run(["mount", "-t", "bpf", "bpf", BPFFS])
+
+
+def _end(pids, grace):
+    """SIGTERM, after `grace` seconds SIGKILL; returns when all are gone."""
+    def alive():
+        return [p for p in pids if _running(p)]
+
+    for sig, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5)):
+        if seconds <= 0:
+            continue
+        for pid in alive():
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                pass
+        end = time.monotonic() + seconds
+        while alive() and time.monotonic() < end:
+            time.sleep(0.02)
+
+
+def _running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _remove_instance(instance):
+    """What a vipd leaves that was killed before it could tidy up: pins and run-time folder."""
+    for top in (BPFFS + "/vipd", RUNTIME):
+        shutil.rmtree(os.path.join(top, instance), ignore_errors=True)
+
+
+def remains(kind):
+    """(namespaces, temporary folders) with the names of this kind of lab, whoever made them."""
+    pattern = re.compile(rf"vipd-{kind}-.*-(\d+)$")
+    spaces = [name for name in netns.names() if pattern.match(name)]
+    folders = [os.path.join("/tmp", name) for name in os.listdir("/tmp")
+               if re.match(rf"vipd-{kind}-\d+-", name)]
+    return spaces, folders
+
+
+def clean(kind, instances=(), dead_only=True):
+    """Removes what earlier runs left behind (dead_only: those whose maker is gone)."""
+    spaces, folders = remains(kind)
+
+    def ours(name, pattern):
+        return not dead_only or not _running(int(re.search(pattern, name).group(1)))
+
+    spaces = [name for name in spaces if ours(name, r"-(\d+)$")]
+    folders = [name for name in folders if ours(name, rf"vipd-{kind}-(\d+)-")]
+    _end([pid for name in spaces for pid in netns.pids(name)], 0)
+    for name in spaces:
+        netns.delete(name)
+    for folder in folders:
+        try:
+            with open(os.path.join(folder, "instances"), encoding="ascii") as listed:
+                instances = list(instances) + listed.read().split()
+        except OSError:
+            pass
+        shutil.rmtree(folder, ignore_errors=True)
+    for instance in instances:
+        _remove_instance(instance)
+    return spaces + folders
+
+
+class Process:
+    """A process in a node's namespace whose output goes to a log file."""
+
+    def __init__(self, name, argv, log, **keywords):
+        self.name = name
+        self.log_path = log
+        with open(log, "ab") as output:
+            self.popen = subprocess.Popen(argv, stdout=keywords.pop("stdout", output),
+                                          stdin=keywords.pop("stdin", subprocess.DEVNULL),
+                                          stderr=output, start_new_session=True, **keywords)
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as text:
+            return text.read()
+
+    def tail(self, lines=15):
+        return "\n".join(f"  {self.name}| {line}" for line in self.log().splitlines()[-lines:])
+
+    def signal(self, number):
+        if self.running():
+            self.popen.send_signal(number)
+
+    def wait(self, timeout=10):
+        try:
+            return self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{self.name} does not end (pid {self.pid})") from None
+
+    def family(self):
+        """Its pid and those of its descendants, parents first."""
+        parents = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as stat:
+                        fields = stat.read().rpartition(")")[2].split()
+                except OSError:
+                    continue
+                if fields[0] not in "ZX":
+                    parents[int(entry)] = int(fields[1])
+        found = [self.pid] if self.running() else []
+        for pid in found:
+            found += [child for child, parent in parents.items() if parent == pid]
+        return found
+
+    def kill_all(self):
+        """SIGKILL to it and all its descendants, as when a machine's power goes."""
+        family = self.family()
+        for pid in family:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.wait()
+        wait_for(lambda: not any(map(_running, family)), 5, f"the end of {self.name}")
+
+    def stop(self, grace=5):
+        if self.running():
+            self.popen.terminate()
+            try:
+                self.popen.wait(grace)
+            except subprocess.TimeoutExpired:
+                self.kill_all()
+        return self.popen.returncode
+
+
+class Node:
+    """A namespace with eth0 on the switch."""
+
+    def __init__(self, lab, role, address=None):
+        self.lab = lab
+        self.role = role
+        self.ns = lab.namespace(role)
+        self.address = address
+
+    def cmd(self, argv, check=True, timeout=60, **keywords):
+        if isinstance(argv, str):
+            argv = argv.split()
+        return netns.run(netns.enter(self.ns) + argv, check=check, timeout=timeout, **keywords)
+
+    def ip(self, words, check=True):
+        return netns.ip(self.ns, words, check)
+
+    @property
+    def mac(self):
+        return netns.mac(self.ns)
+
+    def addresses(self):
+        return netns.addresses(self.ns)
+
+    def has(self, address):
+        return address in self.addresses()
+
+    def start(self, name, argv, **keywords):
+        return self.lab.start(name, netns.enter(self.ns) + argv, **keywords)
+
+    def link(self, up):
+        """Plugs the cable at the switch in or out: the node sees its carrier come or go."""
+        netns.ip(self.lab.switch, f"link set p-{self.role} {'up' if up else 'down'}")
+
+    def sysctl(self, **settings):
+        netns.sysctl(self.ns, **settings)
+
+    def inside(self):
+        return netns.inside(self.ns)
+
+    def folder(self):
+        path = os.path.join(self.lab.folder, self.role)
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def write(self, name, text, mode=0o644):
+        path = os.path.join(self.folder(), name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, mode)
+        return path
+
+
+class Lab:
+    """with Lab("test") as lab: node = lab.node("client", "10.77.0.10/24") ..."""
+
+    def __init__(self, kind, log_folder=None):
+        self.kind = kind
+        self.keep = False
+        self.nodes = {}
+        self.processes = []
+        self.instances = []
+        self._closers = []
+        self._spaces = []
+        self._closed = False
+        if os.geteuid():
+            raise LabError("namespaces need root: run this with sudo")
+        clean(kind)
+        mount_bpffs()
+        self.folder = tempfile.mkdtemp(prefix=f"vipd-{kind}-{os.getpid()}-", dir="/tmp")
+        os.chmod(self.folder, 0o755)
+        self.log_folder = log_folder or os.path.join(self.folder, "log")
+        os.makedirs(self.log_folder, exist_ok=True)
+        atexit.register(self.close)
+        self.switch = self.namespace("switch")
+        netns.ip(self.switch, "link add br0 type bridge mcast_snooping 0 forward_delay 0")
+        netns.ip(self.switch, "link set br0 up")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def namespace(self, role):
+        name = f"vipd-{self.kind}-{role}-{os.getpid()}"
+        if name not in self._spaces:
+            self._spaces.append(name)
+            netns.add(name)
+        return name
+
+    def node(self, role, address=None):
+        """A namespace with eth0 at the switch; `address` with its prefix length."""
+        node = Node(self, role, address.split("/")[0] if address else None)
+        netns.connect(self.switch, f"p-{role}", node.ns, "eth0")
+        netns.ip(self.switch, f"link set p-{role} master br0")
+        if address:
+            node.ip(f"addr add {address} dev eth0")
+        self.nodes[role] = node
+        return node
+
+    def start(self, name, argv, **keywords):
+        log = os.path.join(self.log_folder, f"{name}.log")
+        process = Process(name, argv, log, **keywords)
+        self.processes.append(process)
+        return process
+
+    def instance(self, name):
+        """Notes the name of a vipd instance, so that its pins are removed at the end."""
+        if name not in self.instances:
+            self.instances.append(name)
+            with open(os.path.join(self.folder, "instances"), "w", encoding="ascii") as listed:
+                listed.write("\n".join(self.instances))
+        return name
+
+    def on_close(self, function):
+        self._closers.append(function)
+
+    def close(self):
+        if self._closed or self.keep:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        # A second Ctrl-C must not stop the tidying up half way.
+        previous = {}
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                previous[number] = signal.signal(number, signal.SIG_IGN)
+        except ValueError:
+            pass  # not the main thread
+        try:
+            for function in reversed(self._closers):
+                function()
+            for process in self.processes:
+                process.signal(signal.SIGTERM)
+            spaces = [name for name in self._spaces if netns.exists(name)]
+            _end([pid for name in spaces for pid in netns.pids(name)], 3)
+            for process in self.processes:
+                if process.running():
+                    process.popen.kill()
+                process.wait()
+            for name in spaces:
+                netns.delete(name)
+            for instance in self.instances:
+                _remove_instance(instance)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def interruptible():
+    """Turns SIGTERM and SIGHUP into the exception that Ctrl-C is, so that `with` blocks end."""
+    def interrupt(number, _frame):
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
