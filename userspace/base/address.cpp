@@ -45,7 +45,8 @@ IpAddress IpAddress::v6(std::span<const std::uint8_t, 16> bytes) {
 }
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
-    if (text.size() >= INET6_ADDRSTRLEN) return std::nullopt;
+    // inet_pton() would stop at a NUL and take what stands before it.
+    if (text.size() >= INET6_ADDRSTRLEN || text.find('\0') != text.npos) return std::nullopt;
     const std::string terminated(text);
     std::array<std::uint8_t, 16> bytes{};
     if (inet_pton(AF_INET, terminated.c_str(), bytes.data()) == 1)

@@ -18,6 +18,17 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "fields are copied as they are; the wire is little-endian");
 
+// What a peer may say: a value outside its enumeration is as malformed as a short message.
+bool valid(VrrpState state) {
+    return state <= VrrpState::Fault;
+}
+bool valid(Protocol protocol) {
+    return protocol == Protocol::Tcp || protocol == Protocol::Udp || protocol == Protocol::Sctp;
+}
+bool valid(Family family) {
+    return family == Family::None || family == Family::V4 || family == Family::V6;
+}
+
 class Writer {
   public:
     explicit Writer(std::string& out) : out_(out) {}
@@ -70,6 +81,9 @@ class Reader {
             value = raw == 1;
         } else {
             copy(&value, sizeof value);
+            if constexpr (std::is_enum_v<T>) {
+                if (!valid(value)) failed_ = true;
+            }
         }
     }
     void operator()(std::string& value) {
@@ -93,10 +107,8 @@ class Reader {
             std::array<std::uint8_t, 16> bytes{};
             copy(bytes.data(), bytes.size());
             value = IpAddress::v6(std::span<const std::uint8_t, 16>(bytes));
-        } else if (family == Family::None) {
-            value = {};
         } else {
-            failed_ = true;
+            value = {};
         }
     }
     void operator()(Endpoint& value) { (*this)(value.address), (*this)(value.port); }

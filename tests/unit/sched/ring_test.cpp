@@ -142,6 +142,16 @@ TEST(Ring, SequencesAreNoLongerThanOnePeriod) {
     EXPECT_EQ(build_ring(service).size(), 3U);
 }
 
+TEST(Ring, SequenceIsBoundedAndStillHoldsTheLightest) {
+    model::Service service;
+    service.scheduler = Scheduler::WeightedRoundRobin;
+    service.reals = reals("1:2000000000 2:1 3:1 4:1 5:1", 80, false);
+    const Ring ring = build_ring(service);
+    EXPECT_LE(ring.size(), kMaxSequence);
+    EXPECT_GT(ring.size(), kMaxSequence - 16);
+    for (Slot i = 1; i < 5; ++i) EXPECT_EQ(std::ranges::count(ring, i), 1);
+}
+
 TEST(Ring, IsEmptyWhereNoRealIsUsable) {
     for (const Scheduler scheduler : {Scheduler::RoundRobin,
                                       Scheduler::WeightedRoundRobin,
