@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/sync/sender.hpp"
+
+#include <algorithm>
+
+namespace vipd::sync {
+
+using dataplane::FlowState;
+
+Sender::Sender(const Secret& shared,
+               const Nonce& nonce,
+               Identity self,
+               Digests digests,
+               TimePoint now,
+               const Limits& limits)
+    : Session(Role::Sender, shared, nonce, std::move(self), limits, now),
+      digests_(std::move(digests)) {}
+
+void Sender::on_authenticated(TimePoint now) {
+    for (const auto& part : split_digests(digests_)) send(part);
+    keepalive_due_ = now;
+    next_snapshot_ = now;
+    on_tick(now);
+}
+
+void Sender::set_digests(const Digests& digests) {
+    if (digests == digests_) return;
+    digests_ = digests;
+    if (!authenticated()) return;
+    for (const auto& part : split_digests(digests_)) send(part);
+}
+
+void Sender::changes(std::span<const Flow> flows, TimePoint now) {
+    // Before the snapshot has begun everything is still to be read from the table.
+    if (end() || !authenticated()) return;
+    for (const auto& flow : flows) {
+        if (flow.synced) continue;
+        // Changed and removed flows are batched apart, yet must not overtake one another.
+        const bool gone = flow.state == FlowState::None;
+        FlowBatch& opposite = gone ? changed_ : removed_;
+        if (opposite.count() > 0) flush(opposite);
+        add(gone ? removed_ : changed_, flow);
+    }
+    const bool waiting = changed_.count() + removed_.count() > 0;
+    if (!waiting)
+        batch_due_.reset();
+    else if (!batch_due_)
+        batch_due_ = now + limits_.batch;
+}
+
+void Sender::add(FlowBatch& batch, const Flow& flow) {
+    if (!can_travel(flow)) {
+        ++stats_.skipped;
+        return;
+    }
+    if (!batch.add(flow)) {
+        flush(batch);
+        batch.add(flow);
+    }
+}
+
+void Sender::flush(FlowBatch& batch) {
+    if (batch.count() == 0) return;
+    stats_.flows += batch.count();
+    send_plain(batch.take());
+}
+
+void Sender::flush_changes() {
+    flush(changed_);
+    flush(removed_);
+    batch_due_.reset();
+}
+
+bool Sender::wants_scan() const {
+    return !end() && in_snapshot_ && queued() < limits_.scan_queue;
+}
+
+void Sender::begin_snapshot(TimePoint now) {
+    flush_changes();
+    snapshot_due_ = false;
+    in_snapshot_ = true;
+    confirmed_ = false;
+    next_snapshot_ = now + limits_.snapshot_gap;
+    cursor_ = 0;
+    snapshot_count_ = 0;
+    send(SnapshotBegin{++snapshot_id_});
+}
+
+void Sender::scanned(std::span<const Flow> flows, std::uint64_t next_cursor) {
+    if (end() || !in_snapshot_) return;
+    flush_changes();
+    FlowBatch batch(Kind::SnapshotFlows);
+    for (const auto& flow : flows) {
+        if (flow.state == FlowState::None) continue;
+        if (can_travel(flow)) ++snapshot_count_;
+        add(batch, flow);
+    }
+    flush(batch);
+    cursor_ = next_cursor;
+    if (cursor_ != 0) return;
+    in_snapshot_ = false;
+    ++stats_.snapshots;
+    send(SnapshotEnd{snapshot_id_, snapshot_count_});
+}
+
+void Sender::on_record(Record record, TimePoint now) {
+    const auto* echo = std::get_if<Echo>(&record);
+    if (echo == nullptr) return finish(Reject::Unexpected);
+    if (echo->stamp != 0) {
+        // Only stamps that were sent; anything else would make nonsense of the lag.
+        if (echo->stamp > last_stamp_) return finish(Reject::Unexpected);
+        const TimePoint sent{Nanos(static_cast<std::int64_t>(echo->stamp))};
+        round_trip_ = std::max(Nanos(0), now - sent);
+        unanswered_.reset();
+        if (echo->stamp != last_stamp_) unanswered_ = sent + limits_.keepalive;
+    }
+    if (!confirmed_ && !in_snapshot_ && echo->snapshot == snapshot_id_ && snapshot_id_ != 0) {
+        confirmed_ = true;
+        report(EventKind::SnapshotSent,
+               "holds this node's " + std::to_string(snapshot_count_) + " connections");
+    }
+}
+
+void Sender::on_tick(TimePoint now) {
+    if (batch_due_ && now >= *batch_due_) flush_changes();
+    if (snapshot_due_ && !in_snapshot_ && now >= next_snapshot_) begin_snapshot(now);
+    if (now >= keepalive_due_) {
+        keepalive_due_ = now + limits_.keepalive;
+        last_stamp_ = static_cast<std::uint64_t>(now.time_since_epoch().count());
+        if (!unanswered_) unanswered_ = now;
+        send(Keepalive{last_stamp_});
+    }
+}
+
+TimePoint Sender::next_due() const {
+    TimePoint due = keepalive_due_;
+    if (batch_due_) due = std::min(due, *batch_due_);
+    if (snapshot_due_ && !in_snapshot_) due = std::min(due, next_snapshot_);
+    if (wants_scan()) due = TimePoint{};  // at once
+    return due;
+}
+
+Nanos Sender::lag(TimePoint now) const {
+    return unanswered_ ? std::max(round_trip_, now - *unanswered_) : round_trip_;
+}
+
+}  // namespace vipd::sync
