@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vrrp/engine/engine.hpp"
+
+#include "vrrp/fsm/sync_group.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace vipd::vrrp {
+
+namespace {
+
+// keepalived's key for "the same virtual router" over a reload.
+bool same_router(const InstanceSettings& a, const InstanceSettings& b) {
+    return a.vrid == b.vrid && a.interface == b.interface && a.peers.empty() == b.peers.empty() &&
+           (a.peers.empty() || a.source == b.source);
+}
+
+bool peers_overlap(const InstanceSettings& a, const InstanceSettings& b) {
+    if (a.peers.empty() || b.peers.empty()) return a.peers.empty() && b.peers.empty();
+    return std::ranges::any_of(a.peers, [&](const IpAddress& peer) {
+        return std::ranges::find(b.peers, peer) != b.peers.end();
+    });
+}
+
+}  // namespace
+
+Engine::Engine(Links& links,
+               Transport& transport,
+               Observer& observer,
+               std::function<TimePoint()> clock)
+    : world_{links, transport, observer, std::move(clock), {}, {}} {
+    transport.set_receiver([this](int ifindex,
+                                  std::span<const std::uint8_t> datagram,
+                                  bool truncated) { receive(ifindex, datagram, truncated); });
+}
+
+Engine::~Engine() {
+    world_.transport.set_receiver({});
+}
+
+// --- configuration -----------------------------------------------------------------------------
+
+std::vector<InstanceSettings> Engine::usable(std::vector<InstanceSettings> wanted) {
+    std::vector<InstanceSettings> good;
+    std::set<std::string> names;
+    for (InstanceSettings& one : wanted) {
+        std::string problem;
+        if (one.vrid == 0) problem = "it has no virtual_router_id";
+        if (one.interface.empty() && !one.source) problem = "it has no interface";
+        if (!one.group && one.peers.empty()) problem = "it has neither a group nor a peer";
+        if (!names.insert(one.name).second) problem = "another instance has its name";
+        for (const InstanceSettings& other : good)
+            if (other.vrid == one.vrid && other.interface == one.interface &&
+                peers_overlap(one, other))
+                problem = "instance " + other.name + " has its virtual_router_id and interface";
+        if (problem.empty()) {
+            good.push_back(std::move(one));
+        } else {
+            world_.log(LogLevel::Error,
+                       fmt::format("({}) instance is not started: {}", one.name, problem));
+        }
+    }
+    return good;
+}
+
+void Engine::configure(EngineSettings settings, TimePoint now) {
+    auto wanted = usable(std::move(settings.instances));
+    if (started_) {
+        read_interfaces();
+        groups_.clear();
+        reload(std::move(wanted), now);
+    } else {
+        instances_.clear();
+        for (InstanceSettings& one : wanted)
+            instances_.push_back(std::make_unique<Instance>(world_, std::move(one)));
+    }
+    make_groups(settings.groups);
+    if (started_) {
+        refresh_all(now);
+        for (const auto& instance : instances_) {
+            if (instance->machine().state == State::Init) instance->deliver(Startup{}, now);
+            if (group_of(*instance) == nullptr && instance->machine().group_fault)
+                instance->deliver(SyncFault{false}, now);
+        }
+    }
+    finish(now);
+}
+
+void Engine::reload(std::vector<InstanceSettings> wanted, TimePoint now) {
+    std::vector<std::unique_ptr<Instance>> kept;
+    std::vector<InstanceSettings> kept_settings;
+    std::vector<InstanceSettings> fresh;
+    for (InstanceSettings& one : wanted) {
+        const auto match = std::ranges::find_if(instances_, [&](const auto& instance) {
+            return instance && same_router(instance->settings(), one);
+        });
+        if (match == instances_.end()) {
+            fresh.push_back(std::move(one));
+        } else {
+            kept.push_back(std::move(*match));
+            kept_settings.push_back(std::move(one));
+        }
+    }
+    // Those that stay master send their advert before anything that may take time.
+    for (std::size_t i = 0; i < kept.size(); ++i)
+        kept[i]->reconfigure(std::move(kept_settings[i]), now);
+    for (const auto& instance : instances_)
+        if (instance) instance->shutdown(now);
+    // A VIP that moved from a stopped instance to a kept master has just been taken off.
+    for (const auto& instance : kept) instance->verify_vips_soon(now);
+    instances_ = std::move(kept);
+    for (InstanceSettings& one : fresh)
+        instances_.push_back(std::make_unique<Instance>(world_, std::move(one)));
+}
+
+void Engine::make_groups(const std::vector<GroupSettings>& groups) {
+    groups_.clear();
+    for (const auto& instance : instances_) instance->set_grouped(false);
+    for (const GroupSettings& settings : groups) {
+        Group group{settings.name, {}};
+        for (const std::string& member : settings.members) {
+            Instance* instance = find(member);
+            if (instance == nullptr) {
+                world_.log(
+                    LogLevel::Error,
+                    fmt::format("VRRP_Group({}) has no usable instance {}", settings.name, member));
+                continue;
+            }
+            if (group_of(*instance) != nullptr) continue;
+            if (std::ranges::find(group.members, instance) != group.members.end()) continue;
+            instance->set_grouped(true);
+            group.members.push_back(instance);
+        }
+        if (!group.members.empty()) groups_.push_back(std::move(group));
+    }
+}
+
+void Engine::resume(const std::string& instance, State state) {
+    if (!started_) resume_[instance] = state;
+}
+
+void Engine::start(TimePoint now) {
+    if (started_) return;
+    started_ = true;
+    read_interfaces();
+    refresh_all(now);
+    // Masters first: each has an advert to send.
+    for (const bool masters : {true, false}) {
+        for (const auto& instance : instances_) {
+            const auto before = resume_.find(instance->settings().name);
+            const State as = before == resume_.end() ? State::Init : before->second;
+            if ((as == State::Master) == masters) instance->deliver(Resume{as}, now);
+        }
+    }
+    resume_.clear();
+    finish(now);
+}
+
+void Engine::stop(TimePoint now) {
+    for (const auto& instance : instances_) instance->shutdown(now);
+    instances_.clear();
+    groups_.clear();
+    started_ = false;
+    finish(now);
+}
+
+// --- events ------------------------------------------------------------------------------------
+
+void Engine::script_state(const std::string& script, bool known, bool up, TimePoint now) {
+    if (known) {
+        scripts_[script] = up;
+    } else {
+        scripts_.erase(script);
+    }
+    if (!started_) return;
+    refresh_all(now);
+    finish(now);
+}
+
+bool Engine::handover(const std::string& instance, Nanos hold, TimePoint now) {
+    if (!started_) return false;
+    std::vector<Instance*> which;
+    if (instance.empty()) {
+        for (const auto& one : instances_) which.push_back(one.get());
+    } else if (Instance* one = find(instance); one != nullptr) {
+        const Group* group = group_of(*one);
+        which = group != nullptr ? group->members : std::vector{one};
+    } else {
+        return false;
+    }
+    for (Instance* one : which) one->deliver(Handover{hold}, now);
+    finish(now);
+    return true;
+}
+
+void Engine::link_events(std::span<const LinkEvent> events, TimePoint now) {
+    if (!started_) return;
+    bool look = false;
+    bool overrun = false;
+    for (const LinkEvent& event : events) {
+        look |= event.kind == LinkEvent::Kind::Link || event.kind == LinkEvent::Kind::Address;
+        overrun |= event.kind == LinkEvent::Kind::Overrun || event.ifindex == 0;
+        if (event.kind == LinkEvent::Kind::Address && event.removed)
+            for (const auto& instance : instances_)
+                instance->address_removed(event.ifindex, event.address, now);
+    }
+    if (overrun) {
+        resync(now);
+        return;
+    }
+    if (!look) return;
+    read_interfaces();
+    refresh_all(now);
+    finish(now);
+}
+
+void Engine::resync(TimePoint now) {
+    if (!started_) return;
+    read_interfaces();
+    refresh_all(now);
+    for (const auto& instance : instances_) instance->verify_vips_soon(now);
+    finish(now);
+}
+
+void Engine::receive(int ifindex, std::span<const std::uint8_t> datagram, bool truncated) {
+    if (!started_) return;
+    const auto envelope = open_envelope(datagram, truncated);
+    if (!envelope) {
+        ++unmatched_[static_cast<std::size_t>(envelope.error())];
+        return;
+    }
+    Instance* best = nullptr;
+    int best_affinity = 0;
+    for (const auto& instance : instances_) {
+        const int affinity = instance->affinity(ifindex, *envelope);
+        if (affinity > best_affinity) best = instance.get(), best_affinity = affinity;
+    }
+    if (best == nullptr) {
+        const Reject reason = envelope->claimed_vrid ? Reject::Vrid : Reject::Length;
+        ++unmatched_[static_cast<std::size_t>(reason)];
+        return;
+    }
+    const TimePoint now = world_.clock();
+    best->receive(*envelope, now);
+    finish(now);
+}
+
+std::optional<TimePoint> Engine::wake() const {
+    std::optional<TimePoint> wake;
+    if (!started_) return wake;
+    for (const auto& instance : instances_)
+        if (const auto at = instance->wake(); at && (!wake || *at < *wake)) wake = at;
+    return wake;
+}
+
+void Engine::tick(TimePoint now) {
+    if (!started_) return;
+    // After a pause of this process the adverts of the living master wait in the socket: they count
+    // before the timer that has run out meanwhile.
+    const bool backup_due = std::ranges::any_of(instances_, [&](const auto& instance) {
+        return instance->machine().state == State::Backup && instance->wake() &&
+               *instance->wake() <= now;
+    });
+    if (backup_due) world_.transport.drain();
+    for (const auto& instance : instances_) instance->tick(now);
+    finish(now);
+}
+
+// --- helpers -----------------------------------------------------------------------------------
+
+void Engine::read_interfaces() {
+    auto links = world_.links.links();
+    if (!links) {
+        world_.log(LogLevel::Error, links.error().message);
+        return;  // what was known is nearer to the truth than nothing
+    }
+    std::set<std::string> ours;
+    for (const auto& instance : instances_) {
+        ours.insert(instance->settings().interface);
+        for (const auto& track : instance->settings().interfaces) ours.insert(track.interface);
+    }
+    for (const Link& link : *links) {
+        const Link* before = world_.find(link.name);
+        const bool up = link.up && link.running;
+        if (before != nullptr && (before->up && before->running) != up && ours.contains(link.name))
+            world_.log(LogLevel::Info,
+                       fmt::format("Netlink reports {} {}", link.name, up ? "up" : "down"));
+    }
+    world_.interfaces = std::move(*links);
+}
+
+void Engine::refresh_all(TimePoint now) {
+    std::vector<IpAddress> vips;
+    for (const auto& instance : instances_)
+        for (const Vip& vip : instance->settings().vips) vips.push_back(vip.prefix.address);
+    for (const auto& instance : instances_) instance->refresh(vips, scripts_, now);
+}
+
+void Engine::settle(TimePoint now) {
+    static constexpr int kRounds = 16;  // two suffice; a loop here would stop the whole process
+    for (const Group& group : groups_) {
+        for (int round = 0; round < kRounds; ++round) {
+            std::vector<const Machine*> machines;
+            for (const Instance* member : group.members) machines.push_back(&member->machine());
+            const auto events = sync_events(machines);
+            if (events.empty()) break;
+            std::string_view state = "FAULT";
+            if (std::holds_alternative<SyncMaster>(events.front().second)) state = "MASTER";
+            if (std::holds_alternative<SyncBackup>(events.front().second)) state = "BACKUP";
+            const auto* fault = std::get_if<SyncFault>(&events.front().second);
+            if (group.members.size() > 1 && (fault == nullptr || fault->set))
+                world_.log(
+                    LogLevel::Info,
+                    fmt::format("VRRP_Group({}) Syncing instances to {} state", group.name, state));
+            for (const auto& [index, event] : events) group.members[index]->deliver(event, now);
+        }
+    }
+}
+
+void Engine::finish(TimePoint now) {
+    if (started_) settle(now);
+    const std::vector<LogLine> lines = std::exchange(world_.lines, {});
+    for (const LogLine& line : lines) world_.observer.log(line);
+}
+
+Instance* Engine::find(const std::string& name) const {
+    for (const auto& instance : instances_)
+        if (instance->settings().name == name) return instance.get();
+    return nullptr;
+}
+
+const Engine::Group* Engine::group_of(const Instance& instance) const {
+    for (const Group& group : groups_)
+        for (const Instance* member : group.members)
+            if (member == &instance) return &group;
+    return nullptr;
+}
+
+std::vector<ipc::InstanceReport> Engine::reports() const {
+    std::vector<ipc::InstanceReport> reports;
+    reports.reserve(instances_.size());
+    for (const auto& instance : instances_) reports.push_back(instance->report());
+    return reports;
+}
+
+}  // namespace vipd::vrrp

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// All VRRP instances of this host: the role's main feeds it packets, link events, timers and
+// orders, each with the time; it drives the machines and acts on Links and Transport at once.
+//
+// One thread. Nothing here blocks: netlink requests answer at once, sockets are non-blocking, and
+// log lines are handed on only when everything urgent has been done.
+#pragma once
+
+#include "vrrp/engine/instance.hpp"
+#include "vrrp/engine/settings.hpp"
+#include "vrrp/engine/world.hpp"
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vipd::vrrp {
+
+class Engine {
+  public:
+    /// All must outlive the engine. `clock` is CLOCK_MONOTONIC.
+    Engine(Links& links,
+           Transport& transport,
+           Observer& observer,
+           std::function<TimePoint()> clock);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    /// What to run. Before start() it is only kept; after it, this is a reload: an instance of the
+    /// same VRID on the same interface goes on in its state, the others are stopped and started.
+    /// Unusable instances are logged and left out.
+    void configure(EngineSettings settings, TimePoint now);
+    /// The state of an instance before the process was restarted; counts until start().
+    void resume(const std::string& instance, State state);
+    /// Begins to work: instances resumed as master go on as master at once.
+    void start(TimePoint now);
+    bool started() const { return started_; }
+    /// Priority 0, VIPs off, sockets closed.
+    void stop(TimePoint now);
+
+    void script_state(const std::string& script, bool known, bool up, TimePoint now);
+    /// Gives up mastership of the instance ("" = all) and of its sync group; false: no such one.
+    bool handover(const std::string& instance, Nanos hold, TimePoint now);
+    /// Events as Links::dispatch() gave them, together.
+    void link_events(std::span<const LinkEvent> events, TimePoint now);
+    /// Look at everything anew (netlink overrun).
+    void resync(TimePoint now);
+    void tick(TimePoint now);
+    /// When tick() is due.
+    std::optional<TimePoint> wake() const;
+
+    std::vector<ipc::InstanceReport> reports() const;
+    /// Datagrams that belong to no instance, by reason.
+    std::uint64_t unmatched(Reject reason) const {
+        return unmatched_[static_cast<std::size_t>(reason)];
+    }
+
+  private:
+    struct Group {
+        std::string name;
+        std::vector<Instance*> members;
+    };
+
+    void receive(int ifindex, std::span<const std::uint8_t> datagram, bool truncated);
+    std::vector<InstanceSettings> usable(std::vector<InstanceSettings> wanted);
+    void reload(std::vector<InstanceSettings> wanted, TimePoint now);
+    void make_groups(const std::vector<GroupSettings>& groups);
+    void read_interfaces();
+    void refresh_all(TimePoint now);
+    void settle(TimePoint now);
+    /// After each piece of work: groups agree, then the log lines go out.
+    void finish(TimePoint now);
+    Instance* find(const std::string& name) const;
+    const Group* group_of(const Instance& instance) const;
+
+    World world_;
+    std::vector<std::unique_ptr<Instance>> instances_;
+    std::vector<Group> groups_;
+    std::map<std::string, State> resume_;
+    ScriptResults scripts_;
+    bool started_ = false;
+    std::array<std::uint64_t, kRejects.size()> unmatched_{};
+};
+
+}  // namespace vipd::vrrp

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vrrp/engine/instance.hpp"
+
+#include "vrrp/packet/arp.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+namespace vipd::vrrp {
+
+namespace {
+
+// Two managers that each put their addresses back must not keep a core busy.
+constexpr Nanos kVerifyInterval = Seconds(1);
+
+std::uint64_t to_ns(TimePoint time) {
+    return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
+
+std::string seconds(Nanos time) {
+    return fmt::format("{:g}s", std::chrono::duration<double>(time).count());
+}
+
+}  // namespace
+
+Instance::Instance(World& world, InstanceSettings settings)
+    : world_(world), settings_(std::move(settings)), vip_set_(world) {
+    advertised_ = advertised();
+}
+
+std::vector<IpAddress> Instance::advertised() const {
+    std::vector<IpAddress> addresses;
+    for (const Vip& vip : settings_.vips)
+        if (!vip.excluded && vip.prefix.address.is_v4()) addresses.push_back(vip.prefix.address);
+    return addresses;
+}
+
+std::optional<TimePoint> Instance::wake() const {
+    auto wake = next_wake(machine_);
+    if (verify_at_ && (!wake || *verify_at_ < *wake)) wake = verify_at_;
+    return wake;
+}
+
+void Instance::deliver(const Event& event, TimePoint now) {
+    const State before = machine_.state;
+    announced_ns_ = 0;
+    const Actions actions = step(machine_, settings_.policy, event, now);
+    if (machine_.state != before) {
+        last_transition_ = now;
+        if (machine_.state == State::Master) ++counters_.become_master;
+        if (before == State::Master) ++counters_.release_master;
+        if (machine_.state != State::Master) verify_at_.reset();
+    }
+    vip_set_.set_adopting(std::holds_alternative<Resume>(event));
+    for (const Action& action : actions) carry_out(action, now);
+    vip_set_.set_adopting(false);
+}
+
+void Instance::carry_out(const Action& action, TimePoint now) {
+    if (std::holds_alternative<SendAdvert>(action)) {
+        send_advert(machine_.priority);
+    } else if (std::holds_alternative<SendResign>(action)) {
+        send_advert(kResignPriority);
+        ++counters_.priority_zero_tx;
+    } else if (std::holds_alternative<AddVips>(action)) {
+        add_vips(now);
+    } else if (std::holds_alternative<RemoveVips>(action)) {
+        vip_set_.remove(settings_.vips);
+    } else if (const auto* garp = std::get_if<SendGarp>(&action)) {
+        announce(settings_.vips, garp->rounds);
+    } else if (std::holds_alternative<ReportState>(action)) {
+        world_.observer.state_changed({.instance = settings_.name,
+                                       .state = machine_.state,
+                                       .priority = machine_.priority,
+                                       .at_ns = to_ns(now),
+                                       .announced_ns = announced_ns_});
+    } else if (const auto* line = std::get_if<Log>(&action)) {
+        std::string key;
+        if (line->caused_by_peer())
+            key = settings_.name + "/" + std::to_string(static_cast<int>(line->event));
+        world_.log(LogLevel::Info, line->text(settings_.name), std::move(key));
+    }
+}
+
+void Instance::send_advert(std::uint8_t priority) {
+    if (!port_ || !settings_.policy.primary) return;
+    const Advert advert{.version = settings_.policy.version,
+                        .vrid = settings_.vrid,
+                        .priority = priority,
+                        .interval = settings_.policy.advert_interval,
+                        .auth = settings_.auth,
+                        .addresses = advertised_};
+    const auto send_to = [&](const IpAddress& destination) {
+        const auto bytes = encode(advert, settings_.policy.primary, destination, settings_.ttl);
+        if (auto sent = world_.transport.send(port_->ifindex, destination, bytes); !sent) {
+            ++counters_.send_error;
+            // A link that is down or gone has its own line.
+            const int why = sent.error().errnum;
+            if (why != ENETDOWN && why != ENODEV && why != ENXIO)
+                world_.log(LogLevel::Warning,
+                           fmt::format("({}) {}", settings_.name, sent.error().message),
+                           settings_.name + "/send");
+            return;
+        }
+        ++counters_.advert_tx;
+    };
+    if (settings_.group) send_to(settings_.group);
+    for (const IpAddress& peer : settings_.peers) send_to(peer);
+}
+
+void Instance::add_vips(TimePoint now) {
+    vip_set_.add(settings_.vips);
+    last_verify_ = now;
+}
+
+void Instance::announce(std::span<const Vip> vips, std::uint32_t rounds) {
+    // Round by round over all addresses: the first announcement of each is what counts.
+    for (std::uint32_t round = 0; round < rounds; ++round) {
+        for (const Vip& vip : vips) {
+            const Link* link = vip_set_.link_of(vip);
+            if (link == nullptr || link->loopback || !vip.prefix.address.is_v4()) continue;
+            if (round == 0)
+                world_.log(LogLevel::Info,
+                           fmt::format("Sending gratuitous ARP on {} for {}",
+                                       link->name,
+                                       vip.prefix.address.to_string()));
+            const ArpFrame frame = gratuitous_arp(link->mac, vip.prefix.address);
+            if (auto sent = world_.transport.send_frame(link->index, frame); !sent) {
+                ++counters_.send_error;
+                world_.log(
+                    LogLevel::Warning,
+                    fmt::format("({}) {} on {}", settings_.name, sent.error().message, link->name),
+                    settings_.name + "/send");
+                continue;
+            }
+            ++counters_.garp_tx;
+            if (announced_ns_ == 0) announced_ns_ = to_ns(world_.clock());
+        }
+    }
+}
+
+void Instance::restore_vips(TimePoint now) {
+    last_verify_ = now;
+    const auto restored = vip_set_.add(settings_.vips);
+    if (restored.empty()) return;
+    counters_.vip_restored += restored.size();
+    for (const Vip& vip : restored)
+        world_.log(LogLevel::Warning,
+                   fmt::format("({}) VIP {} was removed by someone else, put back",
+                               settings_.name,
+                               vip.prefix.to_string()),
+                   settings_.name + "/restore");
+    announce(restored, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1));
+}
+
+void Instance::address_removed(int ifindex, const IpAddress& address, TimePoint now) {
+    if (machine_.state != State::Master) return;
+    for (const Vip& vip : settings_.vips) {
+        const Link* link = vip_set_.link_of(vip);
+        if (link != nullptr && link->index == ifindex && vip.prefix.address == address) {
+            verify_vips_soon(now);
+            return;
+        }
+    }
+}
+
+void Instance::verify_vips_soon(TimePoint now) {
+    if (machine_.state == State::Master) verify_at_ = std::max(now, last_verify_ + kVerifyInterval);
+}
+
+void Instance::tick(TimePoint now) {
+    if (next_wake(machine_) && *next_wake(machine_) <= now) deliver(Tick{}, now);
+    if (verify_at_ && *verify_at_ <= now) {
+        verify_at_.reset();
+        if (machine_.state == State::Master) restore_vips(now);
+    }
+}
+
+// --- receiving ---------------------------------------------------------------------------------
+
+int Instance::affinity(int ifindex, const Envelope& envelope) const {
+    if (!port_ || port_->ifindex != ifindex || envelope.claimed_vrid != settings_.vrid) return 0;
+    if (settings_.group) return envelope.destination == settings_.group ? 2 : 1;
+    const bool peer = std::ranges::find(settings_.peers, envelope.source) != settings_.peers.end();
+    return peer && !envelope.destination.is_multicast() ? 2 : 1;
+}
+
+Expected Instance::expected() const {
+    return {.version = settings_.policy.version,
+            .vrid = settings_.vrid,
+            .interval = settings_.policy.advert_interval,
+            .auth = settings_.auth,
+            .own = settings_.policy.primary,
+            .group = settings_.group,
+            .peers = settings_.peers,
+            .addresses = advertised_,
+            .address_check = settings_.address_check};
+}
+
+void Instance::receive(const Envelope& envelope, TimePoint now) {
+    const auto decoded = decode(envelope, expected());
+    if (!decoded) {
+        reject(decoded.error(), envelope.source);
+        return;
+    }
+    ++counters_.advert_rx;
+    if (decoded->advert.priority == kResignPriority) ++counters_.priority_zero_rx;
+    note(*decoded);
+    deliver(Heard{decoded->advert.priority, decoded->advert.interval, decoded->source}, now);
+}
+
+void Instance::reject(Reject reason, const IpAddress& source) {
+    ++counters_.rejected[static_cast<std::size_t>(reason)];
+    // By reason, never by sender: a flood from made-up addresses is one line too.
+    world_.log(LogLevel::Warning,
+               fmt::format("({}) advert from {} on {} dropped: {}",
+                           settings_.name,
+                           source.to_string(),
+                           interface_name_,
+                           explain(reason)),
+               settings_.name + "/" + std::string(counter_name(reason)));
+}
+
+void Instance::note(const Decoded& decoded) {
+    if (decoded.notes.checksum_without_pseudo_header) ++counters_.checksum_without_pseudo_header;
+    if (decoded.notes.address_list_differs) {
+        ++counters_.address_list_differs;
+        world_.log(LogLevel::Warning,
+                   fmt::format("({}) advert from {}: {}",
+                               settings_.name,
+                               decoded.source.to_string(),
+                               explain(Reject::AddressList)),
+                   settings_.name + "/address_list_differs");
+    }
+    if (decoded.notes.interval_differs) {
+        ++counters_.interval_differs;
+        world_.log(LogLevel::Warning,
+                   fmt::format("({}) advert from {}: its interval is {}, ours {}",
+                               settings_.name,
+                               decoded.source.to_string(),
+                               seconds(decoded.advert.interval),
+                               seconds(settings_.policy.advert_interval)),
+                   settings_.name + "/interval_differs");
+    }
+}
+
+// --- surroundings ------------------------------------------------------------------------------
+
+const Link* Instance::resolve_interface() const {
+    if (!settings_.interface.empty()) return world_.find(settings_.interface);
+    for (const Link& link : world_.interfaces) {
+        const auto addresses = world_.links.addresses(link.index);
+        if (!addresses) continue;
+        for (const LinkAddress& address : *addresses)
+            if (address.prefix.address == settings_.source) return &link;
+    }
+    return nullptr;
+}
+
+IpAddress Instance::choose_source(int ifindex, std::span<const IpAddress> vips) const {
+    if (settings_.source) return settings_.source;
+    const auto addresses = world_.links.addresses(ifindex);
+    if (!addresses) return {};
+    // First choice a global address that is no VIP, then any that is no VIP, then any.
+    // The one in use stays while it is as good: peers break ties by it.
+    IpAddress best;
+    int best_rank = 0;
+    for (const LinkAddress& address : *addresses) {
+        if (!address.prefix.address.is_v4()) continue;
+        const bool vip = std::ranges::find(vips, address.prefix.address) != vips.end();
+        const int rank = vip ? 1 : address.scope != 0 ? 2 : 3;
+        const bool in_use = address.prefix.address == settings_.policy.primary;
+        if (rank > best_rank || (rank == best_rank && in_use))
+            best = address.prefix.address, best_rank = rank;
+    }
+    return best;
+}
+
+void Instance::leave_port() {
+    if (port_) world_.transport.close(port_->ifindex, port_->group);
+    port_.reset();
+}
+
+void Instance::use_port(int ifindex, const IpAddress& group, std::string& fault) {
+    if (port_ && (port_->ifindex != ifindex || port_->group != group)) leave_port();
+    if (port_) return;
+    if (auto opened = world_.transport.open(ifindex, group); !opened) {
+        fault = opened.error().message;
+        return;
+    }
+    port_ = Port{ifindex, group};
+}
+
+// Updates everything that hangs on the interface; returns why the instance cannot work, or "".
+std::string Instance::look(std::span<const IpAddress> vips,
+                           const ScriptResults& scripts,
+                           TimePoint now) {
+    const Link* link = resolve_interface();
+    if (link == nullptr) {
+        leave_port();
+        ifindex_ = 0;
+        interface_name_ = settings_.interface;
+        vip_set_.use(settings_.name, 0, settings_.policy.priority == kOwnerPriority);
+        if (settings_.interface.empty())
+            return "no interface has unicast_src_ip " + settings_.source.to_string();
+        return "interface " + settings_.interface + " does not exist";
+    }
+    if (ifindex_ != link->index) verify_at_ = now;  // made anew: without our addresses
+    ifindex_ = link->index;
+    interface_name_ = link->name;
+    vip_set_.use(settings_.name, ifindex_, settings_.policy.priority == kOwnerPriority);
+
+    std::string fault;
+    settings_.policy.primary = choose_source(ifindex_, vips);
+    if (!settings_.policy.primary) fault = "interface " + link->name + " has no IPv4 address";
+    use_port(ifindex_, settings_.group, fault);
+
+    std::vector<Tracked> tracked;
+    if (!settings_.dont_track_primary)
+        tracked.push_back({.what = "interface " + link->name, .up = link->up && link->running});
+    for (const InterfaceTrack& track : settings_.interfaces) {
+        const Link* other = world_.find(track.interface);
+        tracked.push_back({.what = "interface " + track.interface,
+                           .weight = track.weight,
+                           .reverse = track.reverse,
+                           .up = other != nullptr && other->up && other->running});
+    }
+    for (const ScriptTrack& track : settings_.scripts) {
+        const auto result = scripts.find(track.script);
+        tracked.push_back({.what = "script " + track.script,
+                           .weight = track.weight,
+                           .reverse = track.reverse,
+                           .known = result != scripts.end(),
+                           .up = result != scripts.end() && result->second});
+    }
+    auto outcome = evaluate(settings_.policy.priority, tracked);
+    deliver(PriorityChanged{outcome.priority}, now);
+    return fault.empty() ? std::move(outcome.fault) : fault;
+}
+
+void Instance::refresh(std::span<const IpAddress> vips,
+                       const ScriptResults& scripts,
+                       TimePoint now) {
+    std::string fault = look(vips, scripts, now);
+    const bool changed = fault != fault_;
+    fault_ = std::move(fault);
+    if (!fault_.empty()) {
+        if (changed) world_.log(LogLevel::Warning, fmt::format("({}) {}", settings_.name, fault_));
+        if (!machine_.fault) deliver(FaultSet{}, now);
+    } else if (machine_.fault) {
+        deliver(FaultCleared{}, now);
+    }
+}
+
+void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
+    const InstanceSettings old = std::exchange(settings_, std::move(settings));
+    settings_.policy.grouped = old.policy.grouped;
+    settings_.policy.primary = old.policy.primary;
+    advertised_ = advertised();
+    // The advert first: nothing that follows may make it late.
+    deliver(PolicyChanged{}, now);
+    if (machine_.state != State::Master) return;
+    std::vector<Vip> gone;
+    for (const Vip& vip : old.vips)
+        if (std::ranges::find(settings_.vips, vip) == settings_.vips.end()) gone.push_back(vip);
+    vip_set_.remove(gone);
+    const auto added = vip_set_.add(settings_.vips);
+    if (!added.empty()) announce(added, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1));
+}
+
+void Instance::shutdown(TimePoint now) {
+    deliver(Shutdown{}, now);
+    leave_port();
+}
+
+ipc::InstanceReport Instance::report() const {
+    const bool master = machine_.state == State::Master;
+    ipc::InstanceReport report{
+        .instance = settings_.name,
+        .interface = interface_name_,
+        .vrid = settings_.vrid,
+        .version = settings_.policy.version,
+        .state = machine_.state,
+        .base_priority = settings_.policy.priority,
+        .priority = machine_.priority,
+        .master_priority = master ? machine_.priority : machine_.master_priority,
+        .master = master ? settings_.policy.primary : machine_.master,
+        .advert_interval_ms = static_cast<std::uint32_t>(
+            std::chrono::duration_cast<Millis>(settings_.policy.advert_interval).count()),
+        .last_transition_ns = to_ns(last_transition_),
+        .fault = machine_.state == State::Fault && fault_.empty() ? "a member of its sync group"
+                                                                  : fault_,
+        .vips = {},
+        .counters = {{"advert_rx", counters_.advert_rx},
+                     {"advert_tx", counters_.advert_tx},
+                     {"priority_zero_rx", counters_.priority_zero_rx},
+                     {"priority_zero_tx", counters_.priority_zero_tx},
+                     {"garp_tx", counters_.garp_tx},
+                     {"send_error", counters_.send_error},
+                     {"become_master", counters_.become_master},
+                     {"release_master", counters_.release_master},
+                     {"vip_restored", counters_.vip_restored},
+                     {"checksum_without_pseudo_header", counters_.checksum_without_pseudo_header},
+                     {"address_list_differs", counters_.address_list_differs},
+                     {"interval_differs", counters_.interval_differs}}};
+    for (const Vip& vip : settings_.vips) report.vips.push_back(vip.prefix.to_string());
+    for (const Reject reason : kRejects)
+        report.counters.push_back({std::string(counter_name(reason)),
+                                   counters_.rejected[static_cast<std::size_t>(reason)]});
+    return report;
+}
+
+}  // namespace vipd::vrrp

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// One VRRP instance at work: its machine, its interface, its VIPs and its counters. The engine
+// gives it events; it carries out the machine's actions at once and in order.
+#pragma once
+
+#include "vrrp/engine/settings.hpp"
+#include "vrrp/engine/vip_set.hpp"
+#include "vrrp/engine/world.hpp"
+#include "vrrp/fsm/machine.hpp"
+#include "vrrp/packet/advert.hpp"
+#include "vrrp/track/track.hpp"
+
+#include <array>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vipd::vrrp {
+
+/// Results of the tracked scripts by name; absent: none yet.
+using ScriptResults = std::map<std::string, bool>;
+
+class Instance {
+  public:
+    Instance(World& world, InstanceSettings settings);
+
+    const InstanceSettings& settings() const { return settings_; }
+    const Machine& machine() const { return machine_; }
+    int ifindex() const { return ifindex_; }
+    std::optional<TimePoint> wake() const;
+
+    void set_grouped(bool grouped) { settings_.policy.grouped = grouped; }
+    /// Gives the machine an event and does what it asks for.
+    void deliver(const Event& event, TimePoint now);
+    /// Looks again at the interface, the source address and the trackers. `vips` are the addresses
+    /// of all instances: none of them is ever sent from, unless there is no other.
+    void refresh(std::span<const IpAddress> vips, const ScriptResults& scripts, TimePoint now);
+    /// New settings for the same virtual router: state is kept, VIPs change by the difference.
+    /// Call refresh() after it.
+    void reconfigure(InstanceSettings settings, TimePoint now);
+    /// Leaves mastership and the sockets.
+    void shutdown(TimePoint now);
+
+    /// How well a datagram of our VRID on our interface fits: 2 is meant for us, 1 may be (a peer
+    /// configured otherwise), 0 is for another interface or VRID.
+    int affinity(int ifindex, const Envelope& envelope) const;
+    void receive(const Envelope& envelope, TimePoint now);
+
+    /// An address went: if it is a VIP that we hold, it will be put back.
+    void address_removed(int ifindex, const IpAddress& address, TimePoint now);
+    /// Puts back at the next wake-up whatever is missing.
+    void verify_vips_soon(TimePoint now);
+    void tick(TimePoint now);
+
+    ipc::InstanceReport report() const;
+
+  private:
+    void carry_out(const Action& action, TimePoint now);
+    void send_advert(std::uint8_t priority);
+    void add_vips(TimePoint now);
+    void announce(std::span<const Vip> vips, std::uint32_t rounds);
+    void restore_vips(TimePoint now);
+    void note(const Decoded& decoded);
+    void reject(Reject reason, const IpAddress& source);
+    void use_port(int ifindex, const IpAddress& group, std::string& fault);
+    void leave_port();
+    const Link* resolve_interface() const;
+    IpAddress choose_source(int ifindex, std::span<const IpAddress> vips) const;
+    std::string look(std::span<const IpAddress> vips, const ScriptResults& scripts, TimePoint now);
+    Expected expected() const;
+    std::vector<IpAddress> advertised() const;
+
+    World& world_;
+    InstanceSettings settings_;
+    Machine machine_;
+    VipSet vip_set_;
+    std::vector<IpAddress> advertised_;
+
+    int ifindex_ = 0;
+    struct Port {
+        int ifindex = 0;
+        IpAddress group;
+    };
+    std::optional<Port> port_;
+    std::string interface_name_;
+    std::string fault_;
+    std::optional<TimePoint> verify_at_;
+    TimePoint last_verify_;
+    TimePoint last_transition_;
+    std::uint64_t announced_ns_ = 0;
+
+    struct Counters {
+        std::uint64_t advert_rx = 0;
+        std::uint64_t advert_tx = 0;
+        std::uint64_t priority_zero_rx = 0;
+        std::uint64_t priority_zero_tx = 0;
+        std::uint64_t garp_tx = 0;
+        std::uint64_t send_error = 0;
+        std::uint64_t become_master = 0;
+        std::uint64_t release_master = 0;
+        std::uint64_t vip_restored = 0;
+        std::uint64_t checksum_without_pseudo_header = 0;
+        std::uint64_t address_list_differs = 0;
+        std::uint64_t interval_differs = 0;
+        std::array<std::uint64_t, kRejects.size()> rejected{};
+    } counters_;
+};
+
+}  // namespace vipd::vrrp

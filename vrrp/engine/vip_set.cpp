@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vrrp/engine/vip_set.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace vipd::vrrp {
+
+void VipSet::use(std::string instance, int ifindex, bool owner) {
+    instance_ = std::move(instance);
+    ifindex_ = ifindex;
+    owner_ = owner;
+}
+
+const Link* VipSet::link_of(const Vip& vip) const {
+    return vip.device.empty() ? world_.find(ifindex_) : world_.find(vip.device);
+}
+
+LinkAddress VipSet::address_of(const Vip& vip, int ifindex) const {
+    return {.ifindex = ifindex,
+            .prefix = vip.prefix,
+            .label = vip.label,
+            .broadcast = vip.broadcast,
+            .scope = vip.scope};
+}
+
+std::vector<LinkAddress> VipSet::present(int ifindex) {
+    auto addresses = world_.links.addresses(ifindex);
+    if (addresses) return std::move(*addresses);
+    world_.log(LogLevel::Error, fmt::format("({}) {}", instance_, addresses.error().message));
+    return {};
+}
+
+std::vector<Vip> VipSet::add(std::span<const Vip> vips) {
+    std::vector<Vip> added;
+    std::map<int, std::vector<LinkAddress>> present_on;
+    for (const Vip& vip : vips) {
+        const Link* link = link_of(vip);
+        if (link == nullptr) {
+            world_.log(LogLevel::Error,
+                       fmt::format("({}) cannot set VIP {}: interface {} does not exist",
+                                   instance_,
+                                   vip.prefix.to_string(),
+                                   vip.device));
+            continue;
+        }
+        auto [entry, fresh] = present_on.try_emplace(link->index);
+        if (fresh) entry->second = present(link->index);
+        const bool there = std::ranges::any_of(
+            entry->second, [&](const LinkAddress& a) { return a.prefix == vip.prefix; });
+        if (there) {
+            if (owner_ && !adopting_) hosts_own_.insert(vip.prefix.address);
+            continue;
+        }
+        if (auto result = world_.links.add_address(address_of(vip, link->index)); !result) {
+            world_.log(LogLevel::Error,
+                       fmt::format("({}) cannot set VIP {} on {}: {}",
+                                   instance_,
+                                   vip.prefix.to_string(),
+                                   link->name,
+                                   result.error().message));
+            continue;
+        }
+        hosts_own_.erase(vip.prefix.address);
+        added.push_back(vip);
+    }
+    return added;
+}
+
+void VipSet::remove(std::span<const Vip> vips) {
+    std::map<int, std::vector<LinkAddress>> present_on;
+    for (const Vip& vip : vips) {
+        const Link* link = link_of(vip);
+        if (link == nullptr) continue;  // gone, and the address with it
+        if (owner_ && hosts_own_.contains(vip.prefix.address)) continue;
+        auto [entry, fresh] = present_on.try_emplace(link->index);
+        if (fresh) entry->second = present(link->index);
+        for (const LinkAddress& address : entry->second) {
+            if (address.prefix.address != vip.prefix.address) continue;
+            if (auto result = world_.links.remove_address(address); !result)
+                world_.log(LogLevel::Error,
+                           fmt::format("({}) cannot remove VIP {} from {}: {}",
+                                       instance_,
+                                       address.prefix.to_string(),
+                                       link->name,
+                                       result.error().message));
+        }
+    }
+}
+
+}  // namespace vipd::vrrp

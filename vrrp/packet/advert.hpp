@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VRRP advertisement over IPv4, version 2 (RFC 3768, PASS of RFC 2338) and 3 (RFC 5798, 9568):
+// bytes to values and back. Pure; nothing here allocates before a packet has passed every check.
+#pragma once
+
+#include "vrrp/packet/reject.hpp"
+
+#include <vipd/address.hpp>
+#include <vipd/time.hpp>
+
+#include <tl/expected.hpp>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace vipd::vrrp {
+
+inline constexpr std::uint8_t kProtocolVrrp = 112;
+inline constexpr std::uint8_t kOwnerPriority = 255;
+inline constexpr std::uint8_t kResignPriority = 0;
+/// IP header with options, fixed part, 255 addresses, authentication: no advert is larger.
+inline constexpr std::size_t kMaxAdvert = 60 + 8 + 255 * 4 + 8;
+
+/// The password as it stands in the packet: 8 bytes, zero-padded (RFC 2338, 5.3.6.2).
+using AuthPass = std::array<std::uint8_t, 8>;
+AuthPass make_auth_pass(std::string_view text);
+
+/// One advertisement's content.
+struct Advert {
+    std::uint8_t version = 2;
+    std::uint8_t vrid = 0;
+    std::uint8_t priority = 0;
+    Nanos interval{Seconds(1)};  ///< v2: whole seconds 1..255; v3: 10 ms .. 40.95 s
+    std::optional<AuthPass> auth;
+    std::vector<IpAddress> addresses;  ///< IPv4, at most 255
+    bool operator==(const Advert&) const = default;
+};
+
+/// Things seen in an accepted advert that an operator should know of.
+struct Notes {
+    bool checksum_without_pseudo_header = false;  ///< v3, RFC 9568's form; we send the older one
+    bool address_list_differs = false;
+    bool interval_differs = false;  ///< v3: adopted while backup
+    bool operator==(const Notes&) const = default;
+};
+
+/// A datagram whose IP header is sound. `payload` points into the caller's bytes.
+struct Envelope {
+    IpAddress source;
+    IpAddress destination;
+    std::uint8_t ttl = 0;
+    std::span<const std::uint8_t> payload;
+    /// The second payload byte, unverified: only for finding the instance to decode() against.
+    std::optional<std::uint8_t> claimed_vrid;
+};
+
+/// What an instance expects of the adverts that it accepts.
+struct Expected {
+    std::uint8_t version = 2;
+    std::uint8_t vrid = 0;
+    Nanos interval{Seconds(1)};
+    std::optional<AuthPass> auth;
+    IpAddress own;                     ///< our primary address
+    IpAddress group;                   ///< multicast destination; none: unicast
+    std::span<const IpAddress> peers;  ///< unicast: accepted senders
+    std::span<const IpAddress> addresses;
+    enum class AddressCheck : std::uint8_t { Skip, Note, Drop } address_check = AddressCheck::Note;
+};
+
+struct Decoded {
+    Advert advert;
+    IpAddress source;
+    Notes notes;
+};
+
+/// Looks at the IP header (with options; padding after the datagram is tolerated). `truncated`: the
+/// kernel had more bytes than the buffer took.
+tl::expected<Envelope, Reject> open_envelope(std::span<const std::uint8_t> datagram,
+                                             bool truncated);
+
+/// Checks the rest in the order of Reject. v3 over IPv4: both checksum forms are accepted.
+tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& expected);
+
+/// The whole datagram, IP header included: TOS 0xc0 (RFC 791 internetwork control), identification
+/// left 0 for the kernel, no fragmentation flags.
+std::vector<std::uint8_t> encode(const Advert& advert,
+                                 const IpAddress& source,
+                                 const IpAddress& destination,
+                                 std::uint8_t ttl = 255);
+
+}  // namespace vipd::vrrp
