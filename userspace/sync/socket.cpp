@@ -110,10 +110,6 @@ Result<Fd> connect_to(const IpAddress& peer, std::uint16_t port, const IpAddress
     if (!fd) return fd;
     if (auto ok = set_tcp_options(fd->get()); !ok) return fail(ok.error());
     if (source && !source.is_unspecified() && source.family() == peer.family()) {
-        if (auto ok =
-                set(fd->get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1, "IP_BIND_ADDRESS_NO_PORT");
-            !ok)
-            return fail(ok.error());
         auto from = to_sockaddr(source, 0);
         if (::bind(fd->get(), from.get(), from.size) < 0)
             return fail_errno(errno, "bind to " + source.to_string());

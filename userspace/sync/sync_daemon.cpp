@@ -51,7 +51,6 @@ struct SyncDaemon::Peer {
     std::unique_ptr<Incoming> in;
     EventLoop::Source retry;
     Nanos back_off = kFirstRetry;
-    std::uint64_t incarnation = 0;
     bool is_self = false;     // the address turned out to be this node's own
     std::string unreachable;  // said once, until the peer has been reached
     PeerStats totals;         // of connections that are over
@@ -103,7 +102,10 @@ Result<> SyncDaemon::start(Options options) {
 }
 
 void SyncDaemon::stop() {
-    if (!running()) return;
+    if (running()) stop_all();
+}
+
+void SyncDaemon::stop_all() {
     pump_.set_listener({});
     listener_source_.reset();
     accept_again_.reset();
@@ -112,36 +114,44 @@ void SyncDaemon::stop() {
     peers_.clear();
 }
 
-Result<> SyncDaemon::listen(const Options& options, Fd& listener, EventLoop::Source& source) {
+Result<> SyncDaemon::listen(const Options& options) {
     auto fd = listen_on(listen_address(options), options.port);
     if (!fd) return fail(fd.error());
+    auto port = port_of(fd->get());
+    if (!port) return fail(std::move(port.error()).in("sync"));
     auto watch = loop_.io(fd->get(), EPOLLIN, [this](std::uint32_t) { accept_waiting(); });
     if (!watch) return fail(std::move(watch.error()).in("sync"));
-    listener = std::move(*fd);
-    source = std::move(*watch);
+    listener_source_ = std::move(*watch);
+    listener_ = std::move(*fd);
+    port_ = *port;
     return {};
+}
+
+Result<> SyncDaemon::move_listener(const Options& options) {
+    auto moved = listen(options);
+    if (moved || moved.error().errnum != EADDRINUSE || options.port != options_.port) return moved;
+    // "Any address" and one address on the same port cannot be listened on both at once.
+    listener_source_.reset();
+    listener_.reset();
+    moved = listen(options);
+    if (!moved)
+        if (auto back = listen(options_); !back) stop_all();
+    return moved;
 }
 
 Result<> SyncDaemon::reconfigure(Options options) {
     if (options.node_id.empty() || options.node_id.size() > kMaxNodeId)
         return fail("sync: the node id must have 1 to 64 bytes");
-    const bool fresh = !running();
     // Everything that can fail comes before the first change.
-    if (fresh || options.port != options_.port ||
-        listen_address(options) != listen_address(options_)) {
-        Nonce random{};
-        auto nonce = make_nonce();
-        if (!nonce) return fail(nonce.error());
-        random = *nonce;
-        Fd listener;
-        EventLoop::Source source;
-        if (auto ok = listen(options, listener, source); !ok) return ok;
-        auto port = port_of(listener.get());
-        if (!port) return fail(port.error());
-        if (fresh) std::memcpy(&self_.incarnation, random.data(), sizeof self_.incarnation);
-        listener_source_ = std::move(source);
-        listener_ = std::move(listener);
-        port_ = *port;
+    const bool fresh = !running();
+    if (fresh) {
+        auto random = make_nonce();
+        if (!random) return fail(random.error());
+        if (auto ok = listen(options); !ok) return ok;
+        std::memcpy(&self_.incarnation, random->data(), sizeof self_.incarnation);
+    } else if (options.port != options_.port ||
+               listen_address(options) != listen_address(options_)) {
+        if (auto ok = move_listener(options); !ok) return ok;
     }
     const bool all_anew = fresh || !(options.key == options_.key) ||
                           options.node_id != options_.node_id || options.abi != options_.abi ||
@@ -219,7 +229,11 @@ void SyncDaemon::accept_one(Fd fd, const IpAddress& address) {
     const auto at = peers_.find(address);
     if (at == peers_.end()) {
         ++unknown_address_;
-        log(Direction::From, address, true, "refused: not a configured peer");
+        // One key for all: the number of such addresses is up to others.
+        emit("unknown address",
+             address,
+             true,
+             fmt::format("sync: from {}: refused, not a configured peer", address.to_string()));
         return;
     }
     Peer& peer = *at->second;
@@ -272,12 +286,10 @@ void SyncDaemon::incoming_authenticated(Incoming& incoming) {
 
     const Hello& hello = *incoming.receiver->peer();
     peer.totals.node_id = hello.node_id;
-    const bool restarted = peer.incarnation != hello.incarnation;
-    peer.incarnation = hello.incarnation;
     // The peer is there: connect now, not after the back-off. What is left of a connection to its
     // former life, or of an attempt into the void, is in the way.
     const bool attempting = !peer.out.connection || peer.out.connection->connecting();
-    const bool stale = restarted && peer.out.connection && peer.out.sender->authenticated() &&
+    const bool stale = !attempting && peer.out.sender->authenticated() &&
                        peer.out.sender->peer()->incarnation != hello.incarnation;
     if (attempting || stale) {
         peer.drop_out();
@@ -444,12 +456,20 @@ void SyncDaemon::log(Direction direction,
                      const IpAddress& peer,
                      bool warning,
                      std::string_view text) {
-    if (!log_) return;
-    const std::string line = fmt::format(
+    std::string line = fmt::format(
         "sync: {} {}: {}", direction == Direction::To ? "to" : "from", peer.to_string(), text);
-    // Numbers in a text would make each line another one; the first words tell them apart.
+    // Numbers in a text would make each line another one; the words before them tell them apart.
     const auto key = line.substr(0, line.find_first_of("0123456789", line.find(": ", 6)));
-    if (const auto held = log_limit_.allow(key, loop_.now())) log_({warning, peer, line, *held});
+    emit(key, peer, warning, std::move(line));
+}
+
+void SyncDaemon::emit(const std::string& key,
+                      const IpAddress& peer,
+                      bool warning,
+                      std::string text) {
+    if (!log_) return;
+    if (const auto held = log_limit_.allow(key, loop_.now()))
+        log_({warning, peer, std::move(text), *held});
 }
 
 }  // namespace vipd::sync

@@ -105,7 +105,7 @@ class SyncDaemon {
 
     /// Listens and begins to connect. On an error nothing runs.
     Result<> start(Options options);
-    /// Ends all connections; the counters stay.
+    /// Ends all connections and forgets the peers and their counters.
     void stop();
     /// Goes over to new options; connections that these do not touch go on. On an error everything
     /// stays as it was. Starts a daemon that does not run.
@@ -127,7 +127,9 @@ class SyncDaemon {
     struct Incoming;
     enum class Direction : std::uint8_t { To, From };
 
-    Result<> listen(const Options& options, Fd& listener, EventLoop::Source& source);
+    Result<> listen(const Options& options);
+    Result<> move_listener(const Options& options);
+    void stop_all();
     void set_peers();
     void accept_waiting();
     void accept_one(Fd fd, const IpAddress& address);
@@ -143,6 +145,7 @@ class SyncDaemon {
     void log_session(Direction direction, const IpAddress& peer, Session& session);
     void log_end(Direction direction, Peer& peer, const Session& session, const std::string& why);
     void log(Direction direction, const IpAddress& peer, bool warning, std::string_view text);
+    void emit(const std::string& key, const IpAddress& peer, bool warning, std::string text);
 
     EventLoop& loop_;
     dataplane::Dataplane& plane_;
