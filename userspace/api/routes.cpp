@@ -54,6 +54,9 @@ struct Listing {
     std::uint64_t total = 0;
 };
 
+/// One flow a line: people grep it, and vipctl prints a million of them without holding them.
+constexpr std::string_view kListingHead = "{\"flows\":[\n";
+
 std::string listing_tail(const Listing& listing) {
     return "],\"returned\":" + std::to_string(listing.flows.size()) +
            ",\"matched\":" + std::to_string(listing.matched) +
@@ -63,8 +66,8 @@ std::string listing_tail(const Listing& listing) {
 /// Appends the flows from `next` on until `text` is a good chunk; returns where to go on.
 std::size_t append_flows(std::string& text, const Listing& listing, std::size_t next) {
     for (; next < listing.flows.size() && text.size() < kChunk; ++next) {
-        if (next > 0) text += ',';
         text += to_text(to_json(listing.flows[next]));
+        text += next + 1 < listing.flows.size() ? ",\n" : "\n";
     }
     return next;
 }
@@ -219,7 +222,7 @@ void Routes::flows(const httplib::Request& request, httplib::Response& response)
     });
     response.status = 200;
     if (listing->flows.size() <= FlowFilter::kDefaultLimit) {
-        std::string text = "{\"flows\":[";
+        std::string text(kListingHead);
         for (std::size_t next = 0; next < listing->flows.size();) {
             std::string part;
             next = append_flows(part, *listing, next);
@@ -230,7 +233,7 @@ void Routes::flows(const httplib::Request& request, httplib::Response& response)
     response.set_chunked_content_provider(
         std::string(kJson),
         [listing, slot, next = std::size_t{0}](std::size_t, httplib::DataSink& sink) mutable {
-            std::string text = next == 0 ? "{\"flows\":[" : "";
+            std::string text(next == 0 ? kListingHead : "");
             next = append_flows(text, *listing, next);
             const bool last = next == listing->flows.size();
             if (last) text += listing_tail(*listing);
