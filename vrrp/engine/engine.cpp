@@ -322,6 +322,7 @@ void Engine::settle(TimePoint now) {
 
 void Engine::finish(TimePoint now) {
     if (started_) settle(now);
+    world_.observer.wake_at(wake());
     const std::vector<LogLine> lines = std::exchange(world_.lines, {});
     for (const LogLine& line : lines) world_.observer.log(line);
 }

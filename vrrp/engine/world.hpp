@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@ class Observer {
     virtual ~Observer() = default;
     virtual void state_changed(const ipc::InstanceStateChange& change) = 0;
     virtual void log(const LogLine& line) = 0;
+    /// After each piece of work: when the engine's tick() is due next; nullopt: no timer runs.
+    virtual void wake_at(std::optional<TimePoint> when) = 0;
 };
 
 struct World {

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/daemon/lease.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <limits>
+#include <sys/mman.h>
+
+namespace vipd::daemon {
+
+namespace {
+
+std::size_t page_size() {
+    return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+void Lease::Unmap::operator()(std::uint64_t* at) const {
+    ::munmap(at, page_size());
+}
+
+Result<Lease> Lease::open(const Fd& map) {
+    void* at = ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED, map.get(), 0);
+    if (at == MAP_FAILED) return fail_errno(errno, "map the lease");
+    return Lease(static_cast<std::uint64_t*>(at));
+}
+
+void Lease::renew(TimePoint until) {
+    std::atomic_ref(*at_).store(static_cast<std::uint64_t>(until.time_since_epoch().count()),
+                                std::memory_order_relaxed);
+}
+
+void Lease::renew_for_ever() {
+    std::atomic_ref(*at_).store(std::numeric_limits<std::uint64_t>::max(),
+                                std::memory_order_relaxed);
+}
+
+}  // namespace vipd::daemon

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/daemon/vrrp_role.hpp"
+
+#include "userspace/base/channel.hpp"
+#include "userspace/base/event_loop.hpp"
+#include "userspace/base/text.hpp"
+#include "userspace/config/config.hpp"
+#include "userspace/daemon/lease.hpp"
+#include "userspace/daemon/vrrp_settings.hpp"
+#include "userspace/net/nl_links.hpp"
+#include "vrrp/engine/engine.hpp"
+#include "vrrp/transport/raw_transport.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <thread>
+#include <vector>
+
+namespace vipd::daemon {
+
+namespace {
+
+constexpr std::size_t kMaxConfiguration = 128U << 20U;
+constexpr Nanos kLogInterval = Seconds(30);  // for lines that a remote can cause
+constexpr Nanos kNever = std::chrono::hours(24);
+
+TimePoint monotonic_now() {
+    return std::chrono::time_point_cast<Nanos>(Clock::now());
+}
+
+/// A configuration made ready to be run, or why not.
+struct Prepared {
+    std::uint32_t generation = 0;
+    std::string refused;
+    vrrp::EngineSettings settings;
+    std::vector<std::string> left_out;
+    Nanos lease{0};
+};
+
+// Reads nothing but the memfd: it runs beside the loop too.
+Prepared prepare(const ipc::Configure& configure, const Fd& text_fd) {
+    Prepared prepared;
+    prepared.generation = configure.generation;
+    auto text = read_fd(text_fd.get(), kMaxConfiguration);
+    if (!text) {
+        prepared.refused = text.error().message;
+        return prepared;
+    }
+    config::Environment environment;
+    std::array<char, 256> hostname{};
+    if (::gethostname(hostname.data(), hostname.size() - 1) == 0)
+        environment.hostname = hostname.data();
+    environment.config_id = configure.config_id;
+    // Core has shown the diagnostics; what cannot run at all it has not sent.
+    const auto parsed = config::parse(*text, configure.path, environment);
+    prepared.settings = vrrp_settings(parsed.config, prepared.left_out);
+    prepared.lease = lease_time(parsed.config);
+    return prepared;
+}
+
+class VrrpRole final : public vrrp::Observer {
+  public:
+    explicit VrrpRole(EventLoop& loop) : loop_(loop), rate_limit_(kLogInterval) {}
+    Result<> open(Fd channel);
+
+    void state_changed(const ipc::InstanceStateChange& change) override { tell(change); }
+    void log(const vrrp::LogLine& line) override;
+    void wake_at(std::optional<TimePoint> when) override;
+
+  private:
+    Result<> open_signals();
+    void on_message(ipc::Message message, Fd attached);
+    void on_configure(const ipc::Configure& configure, Fd attached);
+    void prepare_beside();
+    void on_prepared();
+    void apply(Prepared prepared);
+    void on_start(Fd lease_map);
+    void on_link_events();
+    void renew_lease();
+    void restart_lease_timer();
+    void stop(const std::string& why);
+    void tell(const ipc::Message& message);
+
+    EventLoop& loop_;
+    std::unique_ptr<Links> links_;
+    std::unique_ptr<vrrp::RawTransport> transport_;
+    std::unique_ptr<vrrp::Engine> engine_;
+    std::unique_ptr<ipc::Channel> channel_;
+    EventLoop::Source timer_;
+    EventLoop::Source link_events_;
+    EventLoop::Source heartbeat_;
+    EventLoop::Source lease_timer_;
+    EventLoop::Source prepared_ready_;
+    std::vector<EventLoop::Source> signals_;
+    log::RateLimit rate_limit_;
+    std::optional<Lease> lease_;
+    Nanos lease_time_{0};
+    bool stopping_ = false;
+
+    // A reload being parsed, and the one that came meanwhile.
+    Fd prepared_event_;
+    std::optional<std::pair<ipc::Configure, Fd>> next_;
+    Prepared prepared_;
+    bool preparing_ = false;
+    std::jthread worker_;  // last: joined before anything that it uses goes
+};
+
+Result<> VrrpRole::open(Fd channel) {
+    auto links = net::open_links();
+    if (!links) return fail(std::move(links.error()));
+    links_ = std::move(*links);
+    auto transport = vrrp::RawTransport::create(loop_);
+    if (!transport) return fail(std::move(transport.error()));
+    transport_ = std::move(*transport);
+
+    // Before the engine: it asks for the timer from its first call on.
+    auto timer = loop_.at(
+        monotonic_now() + kNever,
+        [this](TimePoint) { engine_->tick(monotonic_now()); },
+        EventLoop::Priority::High);
+    if (!timer) return fail(std::move(timer.error()));
+    timer_ = std::move(*timer);
+    engine_ = std::make_unique<vrrp::Engine>(*links_, *transport_, *this, monotonic_now);
+
+    auto events =
+        loop_.io(links_->event_fd(), EPOLLIN, [this](std::uint32_t) { on_link_events(); });
+    if (!events) return fail(std::move(events.error()));
+    link_events_ = std::move(*events);
+    auto heartbeat = loop_.every(Seconds(1), [this](TimePoint) { tell(ipc::Heartbeat{}); });
+    if (!heartbeat) return fail(std::move(heartbeat.error()));
+    heartbeat_ = std::move(*heartbeat);
+
+    prepared_event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!prepared_event_) return fail_errno(errno, "eventfd");
+    auto ready = loop_.io(prepared_event_.get(), EPOLLIN, [this](std::uint32_t) { on_prepared(); });
+    if (!ready) return fail(std::move(ready.error()));
+    prepared_ready_ = std::move(*ready);
+
+    if (auto signals = open_signals(); !signals) return signals;
+    auto opened = ipc::Channel::open(
+        loop_,
+        std::move(channel),
+        [this](ipc::Message message, Fd attached) {
+            on_message(std::move(message), std::move(attached));
+        },
+        // Nobody would supervise us: rather give the VIPs to a router that is whole.
+        [this] { stop("the core process is gone"); });
+    if (!opened) return fail(std::move(opened.error()));
+    channel_ = std::move(*opened);
+    return {};
+}
+
+Result<> VrrpRole::open_signals() {
+    // Ctrl-C and a hang-up reach the whole process group; core decides what becomes of them.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGHUP, SIG_IGN);
+    ::signal(SIGPIPE, SIG_IGN);
+    auto term = loop_.signal(SIGTERM, [this](int) { stop("terminated"); });
+    if (!term) return fail(std::move(term.error()));
+    signals_.push_back(std::move(*term));
+    return {};
+}
+
+void VrrpRole::tell(const ipc::Message& message) {
+    if (!channel_ || stopping_) return;
+    auto sent = channel_->send(message);
+    if (sent) return;
+    log({vrrp::LogLevel::Warning, "message to core lost: " + sent.error().message, "ipc"});
+}
+
+void VrrpRole::log(const vrrp::LogLine& line) {
+    std::string text = printable(line.text, 500);
+    if (!line.rate_key.empty()) {
+        const auto held = rate_limit_.allow(line.rate_key, monotonic_now());
+        if (!held) return;
+        if (*held > 0) text += " (and " + std::to_string(*held) + " more like this)";
+    }
+    switch (line.level) {
+        case vrrp::LogLevel::Info:
+            spdlog::info("{}", text);
+            break;
+        case vrrp::LogLevel::Warning:
+            spdlog::warn("{}", text);
+            break;
+        case vrrp::LogLevel::Error:
+            spdlog::error("{}", text);
+            break;
+    }
+}
+
+void VrrpRole::wake_at(std::optional<TimePoint> when) {
+    (void)EventLoop::rearm(timer_, when.value_or(monotonic_now() + kNever));
+}
+
+void VrrpRole::on_message(ipc::Message message, Fd attached) {
+    if (stopping_) return;
+    const TimePoint now = monotonic_now();
+    if (const auto* configure = std::get_if<ipc::Configure>(&message)) {
+        on_configure(*configure, std::move(attached));
+    } else if (const auto* resume = std::get_if<ipc::ResumeInstance>(&message)) {
+        engine_->resume(resume->instance, resume->state);
+    } else if (const auto* script = std::get_if<ipc::TrackScriptState>(&message)) {
+        engine_->script_state(script->script, script->known, script->up, now);
+    } else if (std::holds_alternative<ipc::Start>(message)) {
+        on_start(std::move(attached));
+    } else if (const auto* handover = std::get_if<ipc::Handover>(&message)) {
+        if (!engine_->handover(handover->instance, Millis(handover->hold_ms), now))
+            spdlog::warn("handover: no running instance {}", printable(handover->instance));
+    } else if (std::holds_alternative<ipc::Query>(message)) {
+        for (const auto& report : engine_->reports()) tell(report);
+    } else if (std::holds_alternative<ipc::Stop>(message)) {
+        stop("");
+    }
+}
+
+// --- configuration -----------------------------------------------------------------------------
+
+void VrrpRole::on_configure(const ipc::Configure& configure, Fd attached) {
+    if (!engine_->started()) {
+        apply(prepare(configure, attached));
+        return;
+    }
+    next_ = std::pair(configure, std::move(attached));
+    if (!preparing_) prepare_beside();
+}
+
+void VrrpRole::prepare_beside() {
+    preparing_ = true;
+    auto [configure, text] = std::move(*next_);
+    next_.reset();
+    worker_ = std::jthread([this, job = std::move(configure), fd = std::move(text)] {
+        prepared_ = prepare(job, fd);
+        const std::uint64_t one = 1;
+        (void)!::write(prepared_event_.get(), &one, sizeof one);
+    });
+}
+
+void VrrpRole::on_prepared() {
+    std::uint64_t drained = 0;
+    (void)!::read(prepared_event_.get(), &drained, sizeof drained);
+    worker_.join();
+    preparing_ = false;
+    if (!stopping_) apply(std::move(prepared_));
+    if (next_) prepare_beside();
+}
+
+void VrrpRole::apply(Prepared prepared) {
+    if (!prepared.refused.empty()) {
+        tell(ipc::Ready{prepared.generation, false, prepared.refused});
+        return;
+    }
+    for (const std::string& name : prepared.left_out)
+        spdlog::error("({}) instance is not started: VRRP over IPv6 is not done by vipd yet", name);
+    engine_->configure(std::move(prepared.settings), monotonic_now());
+    lease_time_ = prepared.lease;
+    restart_lease_timer();
+    tell(ipc::Ready{prepared.generation, true, {}});
+}
+
+void VrrpRole::on_start(Fd lease_map) {
+    if (lease_map) {
+        if (auto lease = Lease::open(lease_map)) {
+            lease_.emplace(std::move(*lease));
+        } else {
+            spdlog::error("{}: after a crash this node may go on answering for its VIPs",
+                          lease.error().message);
+        }
+    }
+    // Before the first VIP is there: from then on it must be answered for.
+    restart_lease_timer();
+    engine_->start(monotonic_now());
+}
+
+// --- lease -------------------------------------------------------------------------------------
+
+void VrrpRole::restart_lease_timer() {
+    lease_timer_.reset();
+    if (!lease_) return;
+    renew_lease();
+    if (lease_time_ == Nanos(0)) return;
+    auto timer = loop_.every(
+        lease_time_ / 3, [this](TimePoint) { renew_lease(); }, EventLoop::Priority::High);
+    if (!timer) {
+        // Better to claim for too long than to go deaf while master.
+        spdlog::error("{}", timer.error().message);
+        lease_->renew_for_ever();
+        return;
+    }
+    lease_timer_ = std::move(*timer);
+}
+
+void VrrpRole::renew_lease() {
+    if (lease_time_ == Nanos(0)) {
+        lease_->renew_for_ever();
+    } else {
+        lease_->renew(monotonic_now() + lease_time_);
+    }
+}
+
+// --- the rest ----------------------------------------------------------------------------------
+
+void VrrpRole::on_link_events() {
+    std::vector<LinkEvent> events;
+    const auto read = links_->dispatch([&](const LinkEvent& event) { events.push_back(event); });
+    const TimePoint now = monotonic_now();
+    engine_->link_events(events, now);
+    if (read) return;
+    log({vrrp::LogLevel::Error, read.error().message, "netlink"});
+    engine_->resync(now);
+}
+
+void VrrpRole::stop(const std::string& why) {
+    if (stopping_) return;
+    engine_->stop(monotonic_now());
+    stopping_ = true;
+    if (!why.empty()) spdlog::info("Stopped: {}", why);
+    loop_.exit(0);
+}
+
+}  // namespace
+
+int run_vrrp_role(Fd channel, const log::Options& options) {
+    log::setup(options);
+    auto loop = EventLoop::create();
+    if (!loop) {
+        spdlog::critical("{}", loop.error().message);
+        return 1;
+    }
+    VrrpRole role(*loop);
+    if (auto opened = role.open(std::move(channel)); !opened) {
+        spdlog::critical("cannot run VRRP: {}", opened.error().message);
+        return 1;
+    }
+    const auto code = loop->run();
+    if (!code) spdlog::critical("{}", code.error().message);
+    return code.value_or(1);
+}
+
+}  // namespace vipd::daemon
