@@ -79,7 +79,7 @@ class Demo:
         self.wait_master(self.d1, self.d2)
         for vipd in self.directors.values():
             for address in REALS.values():
-                vipd.wait_real(f"{address}:80", True)
+                vipd.wait_real(address, True)
             vipd.wait_synced()
         say(f"d1 is MASTER and has {VIP}; d2 is BACKUP; both see three servers up and are in sync")
 
@@ -109,10 +109,14 @@ class Demo:
             f"{r['open']} downloads open: " + self.spread(r["by_server"])))
         say(f"{report['open']} downloads run: " + self.spread(report["by_server"]))
         for vipd in self.directors.values():
-            wait_for(lambda vipd=vipd: len(vipd.flows()) >= wanted, 15,
+            wait_for(lambda vipd=vipd: self.known(vipd) >= wanted, 15,
                      lambda vipd=vipd: f"{wanted} connections known to {vipd.node.role} "
-                                       f"(has {len(vipd.flows())})", interval=0.2)
+                                       f"(has {self.known(vipd)})", interval=0.2)
         say("both directors know them all (vipctl flows)")
+
+    @staticmethod
+    def known(vipd):
+        return len(vipd.flows("state=ESTABLISHED"))
 
     @staticmethod
     def spread(counts):
@@ -166,7 +170,7 @@ class Demo:
 
     def stop_real(self, role):
         with Step(self, f"stop real server {role}", may_break=[role]):
-            address = f"{REALS[role]}:80"
+            address = REALS[role]
             start = time.monotonic()
             self.web[role].kill()
             say(f"nginx of {role} killed")
@@ -211,7 +215,7 @@ class Demo:
             say("d1: cable in, vipd started")
             start = time.monotonic()
             self.d1.wait_synced(30)
-            flows = len(self.d1.flows())
+            flows = self.known(self.d1)
             say(f"d1 has learned {flows} connections from d2 ({since(start)} ms)")
             self.wait_master(self.d1, self.d2, 30)
             say(f"d1 is MASTER again after {since(start)} ms")

@@ -166,18 +166,25 @@ class Vipd(Daemon):
         """A counter of a VRRP instance; 0 where it has never been counted."""
         return self.vrrp(name)["counters"].get(counter, 0)
 
-    def real(self, address):
-        """The status of the real server ("10.77.0.21:80") in the first service that has it."""
+    def real(self, address, port=80):
+        """The status of the real server in the first service that has it."""
         for service in self.status()["services"]:
             for real in service["reals"]:
-                if real["address"] == address:
+                if (real["address"], real["port"]) == (address, port):
                     return real
-        raise LabError(f"vipd on {self.node.role} knows no real server {address}")
+        raise LabError(f"vipd on {self.node.role} knows no real server {address}:{port}")
 
-    def wait_real(self, address, alive, timeout=15):
-        wait_for(lambda: self.real(address)["alive"] == alive, timeout,
-                 lambda: f"{address} {'up' if alive else 'down'} at {self.node.role}:\n"
-                         f"{self.process.tail()}", interval=0.05)
+    def wait_real(self, address, alive, port=80, timeout=15):
+        """Waits until its checkers have spoken so, and (alive) the way to it is resolved."""
+        def so():
+            real = self.real(address, port)
+            return (real["known"] and real["alive"] == alive
+                    and (not alive or real["next_hop"] is not None))
+
+        wait_for(so, timeout,
+                 lambda: f"{address}:{port} {'up' if alive else 'down'} at {self.node.role} "
+                         f"({json.dumps(self.real(address, port))}):\n{self.process.tail()}",
+                 interval=0.05)
 
     def synced(self):
         """True when every sync peer is connected and its snapshot is here."""
@@ -189,9 +196,17 @@ class Vipd(Daemon):
                  lambda: f"sync of {self.node.role} ({self.status()['sync']}):\n"
                          f"{self.process.tail()}", interval=0.05)
 
-    def flows(self, *words):
-        answer = self.vipctl_json("flows", *words)
-        return answer["flows"] if isinstance(answer, dict) else answer
+    def flows(self, *filters):
+        return self.vipctl_json("flows", "--limit", "1000000", *filters)["flows"]
+
+    def verdict(self, name):
+        """Packets that the XDP program gave this verdict."""
+        return self.status()["verdicts"].get(name, {"packets": 0})["packets"]
+
+    def sync_counter(self, name):
+        """A reject of connection sync, added up over the daemon and its peers."""
+        sync = self.status()["sync"]
+        return sum(where["counters"].get(name, 0) for where in [sync, *sync["peers"]])
 
     def role_pid(self, role):
         for process in self.status()["processes"]:

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the namespace scenarios. Logs of a scenario stay in BUILD/test-logs/NAME."""
+import os
+import re
+import shutil
+import sys
+
+import pytest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "support"))
+
+from vipdlab import lab as laboratory  # noqa: E402  (the path had to be set first)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows the ends of the logs of all processes of its lab."""
+    outcome = yield
+    report = outcome.get_result()
+    lab = getattr(item, "lab", None)
+    if report.failed and call.when != "teardown" and lab:
+        for process in lab.processes:
+            try:
+                report.sections.append((f"log of {process.name}: {process.log_path}",
+                                        process.tail(30)))
+            except OSError:
+                pass
+
+
+@pytest.fixture
+def log_folder(request):
+    name = re.sub(r"[^\w.-]+", "_", request.node.nodeid.removeprefix("tests/"))
+    path = os.path.join(laboratory.BUILD, "test-logs", name)
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    return path
+
+
+@pytest.fixture
+def lab(request, log_folder):
+    """A lab of this scenario alone; it is gone when the scenario ends, however that be."""
+    with laboratory.Lab("test", log_folder) as made:
+        request.node.lab = made
+        yield made

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What vipd says to a configuration or a machine that it cannot run with."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from vipdlab import config
+from vipdlab.daemon import Vipd, check_config
+from vipdlab.lab import build_path
+from vipdlab.netns import run, wait_for
+from vipdlab.scenes import VIP
+
+GOOD = config.global_defs("node") + config.vrrp_instance(interface="lo", vips=[VIP])
+
+
+def sentence(text):
+    """The one line that a failed start ends with."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    assert lines, "nothing was said"
+    return lines[-1]
+
+
+@pytest.mark.parametrize("name, text, status", [
+    ("good", GOOD, 0),
+    ("unknown-keyword", GOOD.replace("priority 100", "priority 100\n    priorty 100"), 5),
+    ("insecure-script", GOOD + 'vrrp_script s {\n    script "/bin/true"\n}\n', 6),
+])
+def test_config_test_exits_like_keepalived(tmp_path, name, text, status):
+    path = tmp_path / f"{name}.conf"
+    path.write_text(text)
+    done = check_config(str(path))
+    assert done.returncode == status, done.stderr
+
+
+def test_config_test_of_a_missing_file_exits_4(tmp_path):
+    done = check_config(str(tmp_path / "none.conf"))
+    assert done.returncode == 4
+    assert "none.conf" in sentence(done.stderr)
+
+
+def test_diagnostic_shows_place_line_caret_and_spelling(tmp_path):
+    path = tmp_path / "typo.conf"
+    path.write_text(GOOD.replace("virtual_router_id 51", "virtual_router_idd 51"))
+    done = check_config(str(path))
+    line = 1 + path.read_text().splitlines().index("    virtual_router_idd 51")
+    assert f"typo.conf:{line}:5" in done.stderr
+    assert "    virtual_router_idd 51" in done.stderr
+    assert "^" in done.stderr
+    assert "virtual_router_id'" in done.stderr
+
+
+def start_and_end(argv, timeout=15, **keywords):
+    """A start that has to fail by itself."""
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout,
+                              stdin=subprocess.DEVNULL, **keywords)
+    except subprocess.TimeoutExpired as error:
+        pytest.fail(f"{argv} goes on running: {error.stderr}")
+
+
+def vipd(path):
+    return [build_path("bin/vipd"), "-n", "-l", "-f", str(path)]
+
+
+def test_start_without_configuration_ends_with_a_sentence(tmp_path):
+    done = start_and_end(vipd(tmp_path / "none.conf"))
+    assert done.returncode in (2, 4, 6)
+    assert "none.conf" in sentence(done.stderr)
+
+
+def test_start_with_broken_configuration_ends_and_leaves_nothing(tmp_path):
+    instance = f"broken-{os.getpid()}"
+    path = tmp_path / "broken.conf"
+    # An instance without an id cannot run, and it is the only one.
+    path.write_text(f"instance {instance}\n" + "vrrp_instance VI_1 {\n    interface lo\n")
+    done = start_and_end(vipd(path))
+    assert done.returncode != 0
+    assert "broken.conf" in done.stderr
+    assert not os.path.exists(f"/sys/fs/bpf/vipd/{instance}")
+
+
+def service(instance):
+    return (f"instance {instance}\n" + config.virtual_server(
+        VIP, 80, ["10.77.0.21"], check=None))
+
+
+def test_start_without_bpffs_says_what_to_do(lab, tmp_path):
+    path = tmp_path / "service.conf"
+    path.write_text(service(lab.instance(f"nobpffs-{os.getpid()}")))
+    node = lab.node("d1", "10.77.0.11/24")
+    done = start_and_end(["nsenter", f"--net=/run/netns/{node.ns}", "unshare", "--mount", "sh",
+                          "-c", 'umount /sys/fs/bpf && exec "$@"', "sh", *vipd(path)])
+    assert done.returncode != 0
+    assert "bpf" in sentence(done.stderr)
+    assert "mount" in sentence(done.stderr)
+
+
+def test_start_without_capabilities_says_what_to_do(lab, tmp_path):
+    path = tmp_path / "service.conf"
+    path.write_text(service(lab.instance(f"nocap-{os.getpid()}")))
+    node = lab.node("d1", "10.77.0.11/24")
+    done = start_and_end(["nsenter", f"--net=/run/netns/{node.ns}", "setpriv", "--reuid", "65534",
+                          "--regid", "65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all",
+                          *vipd(path)])
+    assert done.returncode != 0
+    assert "CAP_" in done.stderr or "root" in done.stderr
+
+
+def test_missing_interface_is_named(lab):
+    """keepalived's word for it stays an error of the instance; the daemon says which interface."""
+    node = lab.node("d1", "10.77.0.11/24")
+    path = node.write("missing.conf", config.vrrp_instance(interface="eth7", vips=[VIP]))
+    done = check_config(path, namespace=node.ns)
+    assert done.returncode in (4, 5)
+    assert "eth7" in done.stderr
+
+
+def test_reload_with_a_broken_file_changes_nothing(lab):
+    node = lab.node("d1", "10.77.0.11/24")
+    text = config.global_defs("d1") + config.vrrp_instance(version=3, advert_int=0.1, vips=[VIP])
+    daemon = Vipd(node, text).start()
+    daemon.wait_state("MASTER")
+    before = daemon.status()
+    for broken in ("vrrp_instance VI_1 {\n", "\0\1\2", text.replace("interface eth0", "")):
+        daemon.write(broken)
+        daemon.reload()
+        wait_for(lambda: (daemon.status()["config"]["last_reload"] or {}).get("ok") is False, 10,
+                 "the refusal of a broken file")
+        after = daemon.status()
+        assert after["config"]["generation"] == before["config"]["generation"]
+        assert after["instances"][0]["state"] == "MASTER"
+        assert after["instances"][0]["vips"] == before["instances"][0]["vips"]
+        assert [p["pid"] for p in after["processes"]] == [p["pid"] for p in before["processes"]]
+        daemon.write(text)
+        daemon.reload()
+        wait_for(lambda: daemon.status()["config"]["last_reload"]["ok"], 10, "a good reload")
+        before = daemon.status()
+
+
+def test_stop_leaves_no_address_and_no_socket(lab):
+    node = lab.node("d1", "10.77.0.11/24")
+    text = config.vrrp_instance(version=3, advert_int=0.1, vips=[VIP])
+    daemon = Vipd(node, text).start()
+    daemon.wait_vip(VIP)
+    family = daemon.process.family()
+    assert len(family) >= 2, "core and vrrp are processes of their own"
+    daemon.process.signal(signal.SIGTERM)
+    assert daemon.process.wait() == 0
+    assert not daemon.has(VIP)
+    assert not os.path.exists(daemon.socket)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in family)
+    assert run(["ip", "netns", "pids", node.ns]).stdout == ""

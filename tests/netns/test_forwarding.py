@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets through the XDP program as they arrive at the real servers, byte for byte."""
+import pytest
+from scapy.all import IP, TCP, UDP, Ether, Raw
+
+from vipdlab import config, wire
+from vipdlab.netns import wait_for
+from vipdlab.scenes import CLIENT, DIRECTORS, REALS, VIP, Balancer
+from vipdlab.wire import Sniffer
+
+
+def syn(client_mac, director_mac, sport=40000):
+    packet = (Ether(src=client_mac, dst=director_mac)
+              / IP(src=CLIENT, dst=VIP, ttl=64, id=0x1234, flags="DF", tos=0x28)
+              / TCP(sport=sport, dport=80, flags="S", seq=0x01020304, window=1024,
+                    options=[("MSS", 1460)]))
+    return Ether(bytes(packet))  # with its checksums filled in
+
+
+def forwarded(packet, source_mac, destination_mac):
+    """The packet as DR sends it on: new MACs, one hop fewer, nothing else."""
+    after = packet.copy()
+    after.src, after.dst = source_mac, destination_mac
+    after[IP].ttl -= 1
+    del after[IP].chksum
+    return Ether(bytes(after))
+
+
+def from_client(packet):
+    return not packet.outgoing and TCP in packet and packet[TCP].sport == 40000
+
+
+@pytest.mark.parametrize("director", ["d1", "d2"], ids=["master", "backup"])
+def test_dr_rewrites_macs_and_ttl_only_in_every_role(lab, director):
+    scene = Balancer(lab, reals=("r1",))
+    through = scene.directors[director].node
+    packet = syn(scene.client.mac, through.mac)
+    real = scene.reals["r1"]
+    with Sniffer(real.ns, from_client) as seen:
+        wire.send(scene.client.ns, packet)
+        arrived = seen.wait(what="the SYN at the real server")
+    assert bytes(arrived) == bytes(forwarded(packet, through.mac, real.mac))
+    assert scene.directors[director].verdict("forwarded_dr") >= 1
+
+
+@pytest.mark.parametrize("director", ["d1", "d2"], ids=["master", "backup"])
+def test_tun_wraps_the_packet_in_every_role(lab, director):
+    scene = Balancer(lab, kind="TUN", reals=("r1",))
+    through = scene.directors[director].node
+    packet = syn(scene.client.mac, through.mac)
+    real = scene.reals["r1"]
+    # Not at the real server's own interface: there the outer header is taken off by XDP.
+    with Sniffer(lab.switch, lambda p: IP in p and p[IP].proto == 4, device="p-r1") as seen:
+        wire.send(scene.client.ns, packet)
+        arrived = seen.wait(what="the IPIP packet on its way to the real server")
+    inner = forwarded(packet, through.mac, real.mac)[IP]
+    outer = (Ether(src=through.mac, dst=real.mac)
+             / IP(src=through.address, dst=REALS["r1"], ttl=64, proto=4, id=0x1234, flags="DF",
+                  tos=0x28) / inner)
+    assert bytes(arrived) == bytes(outer)
+
+
+@pytest.mark.parametrize("kind", ["DR", "TUN"])
+def test_a_client_is_served(lab, kind):
+    scene = Balancer(lab, kind=kind)
+    answers = {scene.get() for _ in range(40)}
+    assert answers == {"r1", "r2"}
+
+
+def test_udp_is_forwarded(lab):
+    scene = Balancer(lab, reals=("r1",), directors=("d1",), nginx=False, start=False)
+    d1 = scene.directors["d1"]
+    d1.write(config.vrrp_instance(version=3, advert_int=0.1, vips=[VIP])
+             + config.virtual_server(VIP, 53, [REALS["r1"]], check=None, protocol="UDP"))
+    d1.start()
+    d1.wait_real(REALS["r1"], True, port=53)
+    packet = Ether(bytes(Ether(src=scene.client.mac, dst=d1.node.mac)
+                         / IP(src=CLIENT, dst=VIP, ttl=64) / UDP(sport=40000, dport=53)
+                         / Raw(b"question")))
+    real = scene.reals["r1"]
+    with Sniffer(real.ns, lambda p: UDP in p and not p.outgoing) as seen:
+        wire.send(scene.client.ns, packet)
+        arrived = seen.wait(what="the datagram")
+    assert bytes(arrived) == bytes(forwarded(packet, d1.node.mac, real.mac))
+
+
+def test_what_is_not_for_a_service_is_left_alone(lab):
+    """The director answers for itself as if no program were there."""
+    scene = Balancer(lab, directors=("d1",), reals=("r1",))
+    address = DIRECTORS["d1"][0]
+    scene.client.cmd(["ping", "-c", "1", "-W", "2", address]) if _has_ping(scene) else None
+    packet = (Ether(src=scene.client.mac, dst=scene.directors["d1"].node.mac)
+              / IP(src=CLIENT, dst=address) / TCP(sport=40000, dport=9, flags="S"))
+    with Sniffer(scene.client.ns, lambda p: TCP in p and p[TCP].sport == 9) as seen:
+        wire.send(scene.client.ns, packet)
+        assert "R" in seen.wait(what="the kernel's RST")[TCP].flags
+
+
+def _has_ping(scene):
+    return scene.client.cmd(["which", "ping"], check=False).returncode == 0
+
+
+def test_a_dead_server_gets_no_new_connections_and_comes_back(lab):
+    scene = Balancer(lab)
+    d1, d2 = scene.directors.values()
+    scene.web["r1"].kill()
+    for vipd in (d1, d2):
+        vipd.wait_real(REALS["r1"], False)
+    assert {scene.get() for _ in range(20)} == {"r2"}
+    scene.web["r1"].start()
+    for vipd in (d1, d2):
+        vipd.wait_real(REALS["r1"], True)
+    wait_for(lambda: scene.get() == "r1", 10, "r1 answers again")
+
+
+def test_forwarding_goes_on_when_all_of_vipd_is_killed(lab):
+    scene = Balancer(lab, directors=("d1",))
+    d1 = scene.directors["d1"]
+    assert scene.get() in ("r1", "r2")
+    d1.kill()
+    # The address went with nobody: the node still has it, the program still forwards.
+    packet = syn(scene.client.mac, d1.node.mac)
+    with Sniffer(scene.reals["r1"].ns, from_client) as first, \
+            Sniffer(scene.reals["r2"].ns, from_client) as second:
+        wire.send(scene.client.ns, packet)
+        wait_for(lambda: first.matching() or second.matching(), 5, "the SYN at a real server")
+    d1.start()
+    d1.wait_real(REALS["r1"], True)
+    assert any(i["adopted"] for i in d1.status()["interfaces"]), "the pinned link was taken over"
+    scene.wait_answer()
