@@ -56,6 +56,7 @@ struct NextHop {
     MacAddress source{};
     std::uint32_t mtu = 1500;
     IpAddress tunnel_source;  ///< outer source address of TUN
+    bool local = false;       ///< the real is this host itself: its packets go to the local stack
     bool operator==(const NextHop&) const = default;
 };
 
@@ -99,6 +100,9 @@ class Dataplane {
     virtual Result<PacketCounters> counters(const ServiceKey& service,
                                             const Endpoint& real) const = 0;
     virtual Result<std::vector<VerdictCount>> verdicts() const = 0;
+    /// What happened beside the verdicts (flow table full, ...); a packet may be in none or
+    /// several.
+    virtual Result<std::vector<VerdictCount>> notes() const { return std::vector<VerdictCount>{}; }
 
     /// Active and inactive connections of each real, as of the last full sweep.
     struct ConnectionCount {
@@ -144,13 +148,20 @@ class Dataplane {
 
     /// Readable when flows have become established or closed; then take_changes().
     virtual int change_fd() const = 0;
-    /// Calls `visit` with each flow changed since the last call (deletions as FlowState::None).
-    /// Returns how many changes the kernel side had to leave out (then a snapshot is due).
+    /// Calls `visit` with each flow changed since the last call, as it is now: established, closed,
+    /// closing; a flow that has gone meanwhile is left out. Returns how many changes the kernel
+    /// side had to leave out (then a snapshot is due).
     virtual std::uint64_t take_changes(const std::function<void(const Flow&)>& visit) = 0;
 
     /// Works off the next part of the flow table: expires, counts, and calls `refresh` with each
     /// flow of this node that peers should hear of again. Call it often; a round takes `round`.
     virtual void sweep(Seconds round, const std::function<void(const Flow&)>& refresh) = 0;
+
+    /// VIPD_ABI_VERSION of the maps; part of what peers tell each other.
+    virtual std::uint32_t abi_version() const { return 0; }
+    /// From this time on the program passes everything to the stack; nullopt: it forwards for ever,
+    /// also when the daemon has died. Set when a daemon ends in good order.
+    virtual Result<> set_forwarding_end(const std::optional<TimePoint>&) { return {}; }
 
     /// The VIPs of this node's instances. Requests (ARP) for one of them are dropped by the XDP
     /// program once the lease has run out; other addresses are never touched.

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The flow table as the packet path uses it; include/vipd/abi/flow.h has its
+ * layout and rules.
+ */
+#ifndef VIPD_FLOW_BPF_H
+#define VIPD_FLOW_BPF_H
+
+#include <vipd/abi/flow.h>
+
+#include "bpf/maps.bpf.h"
+#include "bpf/parse.bpf.h"
+#include "bpf/stats.bpf.h"
+
+#define VIPD_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define VIPD_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
+/* How often an insertion that lost a slot to another CPU tries again. */
+#define VIPD_STORE_TRIES 3
+
+/* What a lookup saw; of use also while someone else holds the slot. */
+struct flow_view {
+	struct vipd_flow *flow; /* NULL: none */
+	__u32 slot;
+	__u32 version;
+	__u32 real;
+	__u32 state;
+	__u16 generation;
+	__u8 flags;
+	__u8 live; /* not expired */
+};
+
+static __always_inline struct vipd_flow *flow_at(__u64 hash, __u32 i,
+						 __u32 *slot)
+{
+	*slot = vipd_flow_slot(hash, flow_set_mask, i);
+	return bpf_map_lookup_elem(&vipd_flows, slot);
+}
+
+static __always_inline void flow_find(const struct segment *p, __u64 hash,
+				      struct flow_view *view)
+{
+	__u32 i, slot;
+
+	view->flow = NULL;
+	for (i = 0; i < VIPD_FLOW_WAYS; i++) {
+		struct vipd_flow *flow = flow_at(hash, i, &slot);
+		__u32 version, age;
+
+		if (!flow)
+			return;
+		version = VIPD_READ_ONCE(flow->version);
+		if (!version)
+			return;
+		if (!vipd_flow_key_equal(&flow->key, &p->key))
+			continue;
+		view->real = VIPD_READ_ONCE(flow->real);
+		view->state = VIPD_READ_ONCE(flow->state);
+		view->generation = VIPD_READ_ONCE(flow->generation);
+		view->flags = VIPD_READ_ONCE(flow->flags);
+		age = vipd_flow_age(VIPD_READ_ONCE(flow->last_seen), p->now);
+		view->live = view->state != VIPD_FLOW_NONE &&
+			     age <= VIPD_READ_ONCE(flow->timeout);
+		/* Somebody else's by now? The slot of a flow under update
+		 * keeps its key, and what was read of it is good.
+		 */
+		if (!vipd_flow_key_equal(&flow->key, &p->key))
+			continue;
+		view->flow = flow;
+		view->slot = slot;
+		view->version = version;
+		return;
+	}
+}
+
+/* Takes the slot if it is still as `version` says. */
+static __always_inline int flow_hold(struct vipd_flow *flow, __u32 version)
+{
+	if (version & 1)
+		return 0;
+	return __sync_val_compare_and_swap(&flow->version, version,
+					   version + 1) == version;
+}
+
+static __always_inline void flow_release(struct vipd_flow *flow, __u32 version)
+{
+	__u32 next = version + 2;
+
+	/* 0 is for slots never used. An exchange, for its memory barrier. */
+	__sync_lock_test_and_set(&flow->version, next ? next : 2);
+}
+
+/* Tells userspace; a full ring buffer costs the message, never the packet. */
+static __always_inline void flow_change(__u32 slot, __u32 bytes)
+{
+	struct vipd_change change = {.slot = slot};
+
+	if (bpf_ringbuf_output(&vipd_changes, &change, sizeof(change), 0))
+		stats_note(VIPD_NOTE_CHANGES_LOST, bytes);
+}
+
+/* Is a change to this state one that peers must hear of? */
+static __always_inline int flow_state_is_news(__u32 state)
+{
+	return state != VIPD_FLOW_SYN_RECV && state != VIPD_FLOW_NONE;
+}
+
+static __always_inline __u32 flow_timeout(const struct vipd_service *service,
+					  __u32 state)
+{
+	if (state >= VIPD_FLOW_STATES)
+		return 0;
+	return service->timeout_ticks[state];
+}
+
+/* One more packet of a flow that stays where it is. */
+static __always_inline void flow_refresh(const struct flow_view *view,
+					 const struct vipd_service *service,
+					 const struct segment *p)
+{
+	struct vipd_flow *flow = view->flow;
+	__u32 state = view->state;
+	int changed;
+
+	if (p->key.protocol == IPPROTO_TCP)
+		state = vipd_tcp_next(state, p->tcp_event);
+	changed = state != view->state;
+	if (changed || view->flags) {
+		if (flow_hold(flow, view->version)) {
+			VIPD_WRITE_ONCE(flow->state, state);
+			VIPD_WRITE_ONCE(flow->timeout,
+					flow_timeout(service, state));
+			VIPD_WRITE_ONCE(flow->last_seen, p->now);
+			VIPD_WRITE_ONCE(flow->flags, 0);
+			flow_release(flow, view->version);
+			if (changed && flow_state_is_news(state))
+				flow_change(view->slot, p->frame_len);
+		}
+		return;
+	}
+	/* Many packets share a tick; the line stays clean for all but one. */
+	if (VIPD_READ_ONCE(flow->last_seen) != p->now)
+		VIPD_WRITE_ONCE(flow->last_seen, p->now);
+}
+
+/* Fills in a slot that the caller holds. */
+static __always_inline void flow_write(struct vipd_flow *flow,
+				       const struct vipd_service *service,
+				       const struct segment *p, __u32 state,
+				       __u32 real, __u16 generation)
+{
+	VIPD_WRITE_ONCE(flow->state, VIPD_FLOW_NONE);
+	vipd_flow_key_write(&flow->key, &p->key, real, &flow->real);
+	VIPD_WRITE_ONCE(flow->generation, generation);
+	VIPD_WRITE_ONCE(flow->last_seen, p->now);
+	VIPD_WRITE_ONCE(flow->timeout, flow_timeout(service, state));
+	VIPD_WRITE_ONCE(flow->flags, p->key.protocol == IPPROTO_UDP
+					 ? VIPD_FLOW_ONE_PACKET
+					 : 0);
+	VIPD_WRITE_ONCE(flow->state, state);
+}
+
+/* The cheapest slot of the set for a newcomer, or NULL. */
+static __always_inline struct vipd_flow *flow_victim(const struct segment *p,
+						     __u64 hash, __u32 *slot,
+						     __u32 *version,
+						     __u32 *rank)
+{
+	struct vipd_flow *best = NULL;
+	__u64 best_cost = (__u64)VIPD_RANK_KEEP << 32;
+	__u32 i;
+
+	for (i = 0; i < VIPD_FLOW_WAYS; i++) {
+		__u32 at, v, age, r;
+		__u64 cost;
+		struct vipd_flow *flow = flow_at(hash, i, &at);
+
+		if (!flow)
+			break;
+		v = VIPD_READ_ONCE(flow->version);
+		if (v & 1)
+			continue;
+		age = vipd_flow_age(VIPD_READ_ONCE(flow->last_seen), p->now);
+		r = vipd_flow_rank(VIPD_READ_ONCE(flow->state),
+				   VIPD_READ_ONCE(flow->flags), age,
+				   VIPD_READ_ONCE(flow->timeout));
+		/* The first free one; of the others the longest unseen. */
+		cost = r == VIPD_RANK_FREE ? 0 : ((__u64)r << 32) - age;
+		if (cost >= best_cost)
+			continue;
+		best_cost = cost;
+		best = flow;
+		*slot = at;
+		*version = v;
+		*rank = r;
+		if (r == VIPD_RANK_FREE)
+			break;
+	}
+	return best;
+}
+
+/* A connection to be stored. */
+struct newcomer {
+	__u64 hash;
+	__u32 slot; /* with this version has its key already, where `known` */
+	__u32 version;
+	__u32 known;
+	__u32 state;
+	__u32 real;
+	__u32 generation;
+};
+
+/*
+ * Stores a connection, in the slot that has its key already if there is one.
+ * 0: there is no place. Not static, for the verifier's sake.
+ */
+__noinline int flow_store(const struct segment *p,
+			  const struct vipd_service *service,
+			  const struct newcomer *new)
+{
+	struct vipd_flow *flow = NULL;
+	__u32 slot, version, rank = VIPD_RANK_FREE, i;
+
+	if (!p || !service || !new)
+		return 0;
+	slot = new->slot;
+	version = new->version;
+	if (new->known)
+		flow = bpf_map_lookup_elem(&vipd_flows, &slot);
+	for (i = 0; i < VIPD_STORE_TRIES; i++) {
+		if (!flow)
+			flow =
+			    flow_victim(p, new->hash, &slot, &version, &rank);
+		if (!flow) {
+			stats_note(VIPD_NOTE_FLOW_SET_FULL, p->frame_len);
+			return 0;
+		}
+		if (flow_hold(flow, version)) {
+			flow_write(flow, service, p, new->state, new->real,
+				   new->generation);
+			flow_release(flow, version);
+			if (rank != VIPD_RANK_FREE)
+				stats_note(VIPD_NOTE_FLOW_EVICTED,
+					   p->frame_len);
+			if (flow_state_is_news(new->state))
+				flow_change(slot, p->frame_len);
+			return 1;
+		}
+		stats_note(VIPD_NOTE_FLOW_CONTENDED, p->frame_len);
+		/* The same flow on another CPU: it is stored, then. */
+		if (vipd_flow_key_equal(&flow->key, &p->key))
+			return 1;
+		flow = NULL;
+	}
+	return 0;
+}
+
+#endif

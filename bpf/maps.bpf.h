@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All maps. Userspace pins each under its name and sets the sizes that the
+ * configuration decides before it loads the program.
+ */
+#ifndef VIPD_MAPS_BPF_H
+#define VIPD_MAPS_BPF_H
+
+#include <vipd/abi/base.h>
+#include <vipd/abi/flow.h>
+#include <vipd/abi/service.h>
+#include <vipd/abi/verdict.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vipd_meta);
+} vipd_meta SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VIPD_MAX_SERVICES);
+	__type(key, struct vipd_service_key);
+	__type(value, struct vipd_service);
+} vipd_services SEC(".maps");
+
+/* Rings differ in length: BPF_F_INNER_MAP lets them (5.10). */
+struct vipd_ring {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vipd_slot);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, VIPD_MAX_SERVICES);
+	__type(key, __u32);
+	__array(values, struct vipd_ring);
+} vipd_rings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VIPD_MAX_SERVICES);
+	__type(key, __u32);
+	__type(value, struct vipd_cursor);
+} vipd_cursors SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VIPD_MAX_REALS);
+	__type(key, __u32);
+	__type(value, struct vipd_real);
+} vipd_reals SEC(".maps");
+
+/* For userspace alone; here so that it is made, pinned and typed like all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VIPD_MAX_REALS);
+	__type(key, __u32);
+	__type(value, struct vipd_real_cfg);
+} vipd_real_cfg SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 20);
+	__type(key, __u32);
+	__type(value, struct vipd_flow);
+} vipd_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} vipd_changes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VIPD_MAX_SERVICES);
+	__type(key, __u32);
+	__type(value, struct vipd_counters);
+} vipd_service_st SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VIPD_MAX_REALS);
+	__type(key, __u32);
+	__type(value, struct vipd_counters);
+} vipd_real_st SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VIPD_VERDICT_COUNT);
+	__type(key, __u32);
+	__type(value, struct vipd_count);
+} vipd_verdicts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VIPD_NOTE_COUNT);
+	__type(key, __u32);
+	__type(value, struct vipd_count);
+} vipd_notes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VIPD_MAX_CLAIMS);
+	__type(key, struct vipd_claim_key);
+	__type(value, struct vipd_claim);
+} vipd_claims SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vipd_lease);
+} vipd_lease SEC(".maps");
+
+/* clang leaves a struct that only an inner map names without its members. */
+const volatile struct vipd_slot empty_slot = {VIPD_NO_REAL};
+
+/* Set before the load, from vipd_meta; constants to the verifier. */
+const volatile __u64 flow_seed0 = 0;
+const volatile __u64 flow_seed1 = 0;
+const volatile __u32 flow_set_mask = 0;
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * What all maps share: the version of their layout, their limits, addresses.
+ *
+ * The maps are pinned and outlive the daemon, so their layout is an interface
+ * between versions of vipd and for people with bpftool. A change to any struct
+ * in this folder takes a new VIPD_ABI_VERSION.
+ *
+ * Addresses and ports in these structs are in network order and typed so.
+ */
+#ifndef VIPD_ABI_BASE_H
+#define VIPD_ABI_BASE_H
+
+#include <linux/types.h>
+
+#define VIPD_ABI_VERSION 1
+
+#define VIPD_MAX_SERVICES 4096
+#define VIPD_MAX_REALS 16384
+#define VIPD_MAX_CLAIMS 4096
+
+/* No real server: in ring slots. */
+#define VIPD_NO_REAL 0xffffffffU
+
+/* An address of either family; IPv4 stands first, the rest is zero. */
+union vipd_addr {
+	__be32 v4;
+	__be32 v6[4];
+};
+
+/* Values of the `family` members. */
+#define VIPD_FAMILY_V4 4
+#define VIPD_FAMILY_V6 6
+
+/*
+ * Time in the flow table: CLOCK_MONOTONIC in ticks of 2^20 ns (1.05 ms), which
+ * spares the hot path a division. 32 bits turn over after 52 days; compare
+ * differences only.
+ */
+#define VIPD_TICK_SHIFT 20
+
+/* vipd_meta, one entry: what these maps are. */
+struct vipd_meta {
+	__u32 abi_version;
+	__u32 flow_slots; /* of vipd_flows; a power of two */
+	__u64 seed[2];	  /* of the flow hash; random, secret */
+};
+
+/* vipd_claims: the VIPs that this node may answer ARP for. */
+struct vipd_claim_key {
+	union vipd_addr address;
+	__u8 family;
+	__u8 reserved[3];
+};
+
+struct vipd_claim {
+	__u32 claimed; /* 1 */
+};
+
+/* vipd_lease, one entry; mapped shared by the vrrp process. */
+struct vipd_lease {
+	__u64 until_ns; /* CLOCK_MONOTONIC */
+};
+
+/* vipd_service_st, vipd_real_st. Bytes are those of the IP packet. */
+struct vipd_counters {
+	__u64 packets;
+	__u64 bytes;
+	__u64 connections;
+};
+
+/* vipd_verdicts, vipd_notes. Bytes are those of the frame. */
+struct vipd_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+#endif

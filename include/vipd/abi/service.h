@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Virtual services, their rings and their real servers. */
+#ifndef VIPD_ABI_SERVICE_H
+#define VIPD_ABI_SERVICE_H
+
+#include <vipd/abi/base.h>
+#include <vipd/abi/flow.h>
+
+/* vipd_services: key */
+struct vipd_service_key {
+	union vipd_addr address;
+	__be16 port;
+	__u8 protocol; /* IPPROTO_* */
+	__u8 family;   /* VIPD_FAMILY_* */
+};
+
+enum vipd_scheduler {
+	VIPD_SCHED_RR,
+	VIPD_SCHED_WRR,
+	VIPD_SCHED_SH,
+	VIPD_SCHED_MH,
+};
+
+/* vipd_service.flags */
+#define VIPD_SERVICE_HASH_PORT 0x1U
+#define VIPD_SERVICE_HASH_FALLBACK 0x2U
+
+/* vipd_services: value */
+struct vipd_service {
+	__u32 id; /* index in vipd_rings, vipd_cursors, vipd_service_st */
+	enum vipd_scheduler scheduler;
+	__u32 flags;	 /* VIPD_SERVICE_* */
+	__u32 ring_size; /* as configured; the ring itself knows its length */
+	__u32 tcp_timeout_s;
+	__u32 tcp_fin_timeout_s;
+	__u32 udp_timeout_s;
+	/* By flow state, for this service's protocol. */
+	__u32 timeout_ticks[VIPD_FLOW_STATES];
+};
+
+/*
+ * vipd_rings: one array of slots for each service, replaced whole. Element 0
+ * holds the number of slots, slot i is element i + 1.
+ */
+struct vipd_slot {
+	__u32 real; /* id, VIPD_NO_REAL, or in element 0 the number of slots */
+};
+
+/* vipd_cursors: how many connections rr and wrr have handed out. */
+struct vipd_cursor {
+	__u64 turn;
+};
+
+enum vipd_method {
+	VIPD_METHOD_DR,
+	VIPD_METHOD_TUN,
+};
+
+/* vipd_real.flags */
+#define VIPD_REAL_ALIVE 0x1U	/* configured and not failed */
+#define VIPD_REAL_RESOLVED 0x2U /* ifindex, MACs and MTU are those to use */
+#define VIPD_REAL_LOCAL 0x4U	/* its address is one of this host */
+
+/*
+ * vipd_reals, by id: how to reach one real server of one service; one cache
+ * line. What only userspace needs stands in vipd_real_cfg.
+ */
+struct vipd_real {
+	union vipd_addr address;
+	union vipd_addr tunnel_source;
+	__be16 port;
+	__u8 family;
+	__u8 method; /* enum vipd_method */
+	__u32 ifindex;
+	__u8 dst_mac[6];
+	__u8 src_mac[6];
+	__u32 mtu;
+	__u16 generation; /* counts the uses of this id */
+	__u16 reserved;
+	__u32 flags; /* VIPD_REAL_* */
+};
+
+/* vipd_real_cfg.state */
+enum vipd_real_state {
+	VIPD_REAL_FREE,	   /* the id is not in use */
+	VIPD_REAL_ACTIVE,  /* the service has this real */
+	VIPD_REAL_RETIRED, /* it had; flows may still name it */
+};
+
+/* vipd_real_cfg, by id: whose real it is, to take up after a restart. */
+struct vipd_real_cfg {
+	struct vipd_service_key service;
+	enum vipd_real_state state;
+	__u32 position; /* in the service's list of reals */
+	__u32 weight;
+	__u32 last_weight;
+	__u16 port; /* as configured; DR and TUN do not rewrite it */
+	__u16 alive;
+};
+
+#endif

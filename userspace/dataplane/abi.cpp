@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/dataplane/abi.hpp"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <array>
+#include <cstring>
+
+namespace vipd::dataplane {
+
+// The layout is an interface: to other versions of vipd through the pins, and to bpftool's readers.
+static_assert(sizeof(vipd_addr) == 16 && sizeof(vipd_meta) == 24);
+static_assert(sizeof(vipd_service_key) == 20 && sizeof(vipd_service) == 56);
+static_assert(sizeof(vipd_real) == 64 && sizeof(vipd_real_cfg) == 40);
+static_assert(sizeof(vipd_flow) == 64 && sizeof(vipd_flow_key) == 40);
+static_assert(offsetof(vipd_flow, key) == 8 && offsetof(vipd_flow, state) == 48);
+static_assert(sizeof(vipd_flow_key) == VIPD_FLOW_KEY_WORDS * sizeof(vipd_word));
+static_assert(static_cast<int>(FlowState::CloseWait) == VIPD_FLOW_CLOSE_WAIT);
+static_assert(static_cast<int>(model::Scheduler::Maglev) == VIPD_SCHED_MH);
+static_assert(static_cast<int>(model::Method::Tunnel) == VIPD_METHOD_TUN);
+
+namespace {
+
+// IPVS's, where the configuration has no say.
+constexpr Seconds kSynRecv{60};
+constexpr Seconds kTimeWait{120};
+constexpr Seconds kClose{10};
+constexpr Seconds kCloseWait{60};
+/// Half of the time after which ticks turn over, less some.
+constexpr Seconds kLongest = std::chrono::hours(24 * 20);
+
+std::uint32_t timeout_ticks(Seconds time) {
+    return to_ticks(std::clamp(time, Seconds(1), kLongest));
+}
+
+std::uint32_t seconds(Seconds time) {
+    return static_cast<std::uint32_t>(std::clamp(time, Seconds(0), kLongest).count());
+}
+
+}  // namespace
+
+vipd_addr to_abi(const IpAddress& address) {
+    vipd_addr abi{};
+    const auto bytes = address.bytes();
+    std::memcpy(&abi, bytes.data(), bytes.size());
+    return abi;
+}
+
+IpAddress from_abi(const vipd_addr& address, std::uint8_t family) {
+    std::array<std::uint8_t, 16> bytes{};
+    std::memcpy(bytes.data(), &address, bytes.size());
+    if (family == VIPD_FAMILY_V4)
+        return IpAddress::v4(std::span<const std::uint8_t>(bytes).first<4>());
+    if (family == VIPD_FAMILY_V6) return IpAddress::v6(bytes);
+    return {};
+}
+
+std::uint8_t abi_family(const IpAddress& address) {
+    if (address.is_v4()) return VIPD_FAMILY_V4;
+    return address.is_v6() ? VIPD_FAMILY_V6 : 0;
+}
+
+vipd_service_key to_abi(const ServiceKey& key) {
+    return {.address = to_abi(key.endpoint.address),
+            .port = htons(key.endpoint.port),
+            .protocol = static_cast<std::uint8_t>(key.protocol),
+            .family = abi_family(key.endpoint.address)};
+}
+
+ServiceKey from_abi(const vipd_service_key& key) {
+    return {.endpoint = {from_abi(key.address, key.family), ntohs(key.port)},
+            .protocol = static_cast<Protocol>(key.protocol)};
+}
+
+std::uint32_t flow_timeout(const model::Service& service, vipd_flow_state state) {
+    const bool tcp = service.key.protocol == Protocol::Tcp;
+    switch (state) {
+        case VIPD_FLOW_SYN_RECV:
+            return timeout_ticks(kSynRecv);
+        case VIPD_FLOW_ESTABLISHED:
+            return timeout_ticks(tcp ? service.tcp_timeout : service.udp_timeout);
+        case VIPD_FLOW_FIN_WAIT:
+            return timeout_ticks(service.tcp_fin_timeout);
+        case VIPD_FLOW_TIME_WAIT:
+            return timeout_ticks(kTimeWait);
+        case VIPD_FLOW_CLOSE:
+            return timeout_ticks(kClose);
+        case VIPD_FLOW_CLOSE_WAIT:
+            return timeout_ticks(kCloseWait);
+        case VIPD_FLOW_NONE:
+            break;
+    }
+    return 0;
+}
+
+vipd_service to_abi(const model::Service& service) {
+    vipd_service abi{};
+    abi.scheduler = static_cast<vipd_scheduler>(service.scheduler);
+    abi.flags = (service.hash_port ? VIPD_SERVICE_HASH_PORT : 0U) |
+                (service.hash_fallback ? VIPD_SERVICE_HASH_FALLBACK : 0U);
+    abi.ring_size = service.ring_size;
+    abi.tcp_timeout_s = seconds(service.tcp_timeout);
+    abi.tcp_fin_timeout_s = seconds(service.tcp_fin_timeout);
+    abi.udp_timeout_s = seconds(service.udp_timeout);
+    for (std::uint32_t state = 0; state < VIPD_FLOW_STATES; ++state)
+        abi.timeout_ticks[state] = flow_timeout(service, static_cast<vipd_flow_state>(state));
+    return abi;
+}
+
+model::Service from_abi(const vipd_service_key& key, const vipd_service& abi) {
+    model::Service service;
+    service.key = from_abi(key);
+    service.scheduler = static_cast<model::Scheduler>(abi.scheduler);
+    service.hash_port = (abi.flags & VIPD_SERVICE_HASH_PORT) != 0;
+    service.hash_fallback = (abi.flags & VIPD_SERVICE_HASH_FALLBACK) != 0;
+    service.ring_size = abi.ring_size;
+    service.tcp_timeout = Seconds(abi.tcp_timeout_s);
+    service.tcp_fin_timeout = Seconds(abi.tcp_fin_timeout_s);
+    service.udp_timeout = Seconds(abi.udp_timeout_s);
+    return service;
+}
+
+vipd_flow_key flow_key(const Flow& flow) {
+    vipd_flow_key key{};
+    key.client = to_abi(flow.client.address);
+    key.vip = to_abi(flow.vip.address);
+    key.client_port = htons(flow.client.port);
+    key.vip_port = htons(flow.vip.port);
+    key.protocol = static_cast<std::uint8_t>(flow.protocol);
+    key.family = abi_family(flow.vip.address);
+    return key;
+}
+
+Flow from_abi(const vipd_flow& abi, std::uint32_t now_ticks) {
+    Flow flow;
+    flow.protocol = static_cast<Protocol>(abi.key.protocol);
+    flow.client = {from_abi(abi.key.client, abi.key.family), ntohs(abi.key.client_port)};
+    flow.vip = {from_abi(abi.key.vip, abi.key.family), ntohs(abi.key.vip_port)};
+    flow.state = static_cast<FlowState>(abi.state);
+    flow.synced = (abi.flags & VIPD_FLOW_SYNCED) != 0;
+    flow.idle = ticks_to_millis(vipd_flow_age(abi.last_seen, now_ticks));
+    return flow;
+}
+
+std::uint32_t to_ticks(Nanos time) {
+    return static_cast<std::uint32_t>(time.count() >> VIPD_TICK_SHIFT);
+}
+
+Millis ticks_to_millis(std::uint32_t ticks) {
+    return std::chrono::duration_cast<Millis>(
+        Nanos(static_cast<std::int64_t>(ticks) << VIPD_TICK_SHIFT));
+}
+
+}  // namespace vipd::dataplane

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services, reals and next hops; bpf_dataplane_flows.cpp has the flows, bpf_dataplane_adopt.cpp the
+// opening and taking up.
+#include "userspace/dataplane/bpf_dataplane_impl.hpp"
+#include "userspace/sched/ring.hpp"
+
+#include <vipd/abi/verdict.h>
+
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <arpa/inet.h>
+
+namespace vipd::dataplane {
+
+namespace {
+
+constexpr std::array<std::string_view, VIPD_VERDICT_COUNT> kVerdictNames = {
+#define VIPD_NAME(upper, lower, doc) #lower,
+    VIPD_VERDICTS(VIPD_NAME)};
+constexpr std::array<std::string_view, VIPD_NOTE_COUNT> kNoteNames = {VIPD_NOTES(VIPD_NAME)};
+#undef VIPD_NAME
+
+Result<> check(const model::Service& service) {
+    const std::string name = service.key.to_string();
+    if (!service.key.endpoint.address.is_v4())
+        return fail("virtual_server " + name + ": IPv6 is not forwarded yet");
+    if (service.key.protocol != Protocol::Tcp && service.key.protocol != Protocol::Udp)
+        return fail("virtual_server " + name + ": " + std::string(to_string(service.key.protocol)) +
+                    " is not forwarded yet");
+    std::set<Endpoint> seen;
+    for (const model::Real& real : service.reals) {
+        const std::string real_name = real.endpoint.to_string();
+        if (!real.endpoint.address.is_v4())
+            return fail("virtual_server " + name + ": real_server " + real_name +
+                        " is of another address family");
+        if (!seen.insert(real.endpoint).second)
+            return fail("virtual_server " + name + ": real_server " + real_name +
+                        " stands there twice");
+    }
+    return {};
+}
+
+Result<std::vector<VerdictCount>> read_counts(const BpfObject& object,
+                                              const char* map,
+                                              std::span<const std::string_view> names) {
+    std::vector<VerdictCount> counts;
+    for (std::uint32_t i = 0; i < names.size(); ++i) {
+        auto cpus = map_per_cpu<vipd_count>(object, map, i);
+        if (!cpus) return fail(cpus.error());
+        VerdictCount count{.name = names[i]};
+        for (const vipd_count& cpu : *cpus) {
+            count.packets += cpu.packets;
+            count.bytes += cpu.bytes;
+        }
+        counts.push_back(count);
+    }
+    return counts;
+}
+
+Result<PacketCounters> read_counters(const BpfObject& object, const char* map, std::uint32_t id) {
+    auto cpus = map_per_cpu<vipd_counters>(object, map, id);
+    if (!cpus) return fail(cpus.error());
+    PacketCounters sum;
+    for (const vipd_counters& cpu : *cpus) {
+        sum.packets += cpu.packets;
+        sum.bytes += cpu.bytes;
+        sum.connections += cpu.connections;
+    }
+    return sum;
+}
+
+}  // namespace
+
+Result<AttachedInterface> BpfDataplane::attach(int ifindex,
+                                               const std::string& name,
+                                               AttachMode mode) {
+    return links_.attach(ifindex, name, mode);
+}
+
+Result<> BpfDataplane::detach(int ifindex) {
+    return links_.detach(ifindex);
+}
+
+std::vector<AttachedInterface> BpfDataplane::attached() const {
+    return links_.attached();
+}
+
+Result<> BpfDataplane::apply(const model::Change& change) {
+    const ServiceKey& key = change.service.key;
+    auto done =
+        change.kind == model::Change::Kind::RemoveService ? remove(key) : update(change.service);
+    if (!done) return fail(std::move(done.error()).in("data plane: " + key.to_string()));
+    return done;
+}
+
+Result<> BpfDataplane::update(const model::Service& service) {
+    if (auto valid = check(service); !valid) return valid;
+    const auto known = service_ids_.find(service.key);
+    const auto service_id =
+        known != service_ids_.end() ? std::optional(known->second) : free_service_id();
+    if (!service_id)
+        return fail("more than " + std::to_string(VIPD_MAX_SERVICES) + " virtual services");
+
+    std::vector<RealId> ids;
+    std::vector<RealId> fresh;  // not active before
+    for (const model::Real& real : service.reals) {
+        const auto before = registry_.find(service.key, real.endpoint);
+        const bool active =
+            before && registry_.entry(*before)->state == RealRegistry::State::Active;
+        const auto id = registry_.acquire(service.key, real.endpoint);
+        if (!id) {
+            take_back(service, *service_id, fresh);
+            return fail("more than " + std::to_string(VIPD_MAX_REALS) + " real servers");
+        }
+        if (!active) fresh.push_back(*id);
+        ids.push_back(*id);
+    }
+    if (known == service_ids_.end()) {
+        if (auto reset = reset_counters("vipd_service_st", *service_id); !reset) {
+            take_back(service, *service_id, fresh);
+            return reset;
+        }
+    }
+    if (auto written = write_service(service, *service_id, ids); !written) {
+        take_back(service, *service_id, fresh);
+        return written;
+    }
+    // In force. Who is no longer among the reals keeps its id, and its connections wait for it.
+    if (const auto old = model_.find(service.key); old != model_.end()) {
+        for (const model::Real& real : old->second.reals) {
+            const auto id = registry_.find(service.key, real.endpoint);
+            if (id && std::ranges::find(ids, *id) == ids.end()) (void)retire(*id);
+        }
+    }
+    service_ids_[service.key] = *service_id;
+    model_[service.key] = service;
+    return {};
+}
+
+/// Reals, then the ring that names them, then the service; what only takes away comes at the end,
+/// so that no packet in between finds less than before or after.
+Result<> BpfDataplane::write_service(const model::Service& service,
+                                     std::uint32_t service_id,
+                                     const std::vector<RealId>& ids) {
+    std::vector<vipd_real> wanted;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const model::Real& real = service.reals[i];
+        wanted.push_back(make_real(service, real, ids[i]));
+        vipd_real now = wanted.back();
+        const bool same_use = ids[i] < reals_.size() && reals_[ids[i]].generation == now.generation;
+        if (same_use)
+            now.flags |= reals_[ids[i]].flags & VIPD_REAL_ALIVE;
+        else if (auto reset = reset_counters("vipd_real_st", ids[i]); !reset)
+            return reset;
+        if (auto written = write_real(ids[i], now); !written) return written;
+        const vipd_real_cfg config{.service = to_abi(service.key),
+                                   .state = VIPD_REAL_ACTIVE,
+                                   .position = static_cast<std::uint32_t>(i),
+                                   .weight = real.weight,
+                                   .last_weight = real.last_weight,
+                                   .port = real.endpoint.port,
+                                   .alive = real.alive ? std::uint16_t{1} : std::uint16_t{0}};
+        if (auto written = write_config(ids[i], config); !written) return written;
+    }
+    if (auto swapped = swap_ring(service_id, service, ids); !swapped) return swapped;
+    vipd_service abi = to_abi(service);
+    abi.id = service_id;
+    if (auto written = map_update(object_, "vipd_services", to_abi(service.key), abi); !written)
+        return written;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (auto written = write_real(ids[i], wanted[i]); !written) return written;
+    }
+    return {};
+}
+
+/// After a failure: what was in force before is in force again, as far as the kernel lets us.
+void BpfDataplane::take_back(const model::Service& wanted,
+                             std::uint32_t service_id,
+                             const std::vector<RealId>& fresh) {
+    const auto old = model_.find(wanted.key);
+    if (old == model_.end()) {
+        (void)map_delete(object_, "vipd_services", to_abi(wanted.key));
+        (void)map_delete(object_, "vipd_rings", service_id);
+    } else {
+        std::vector<RealId> ids;
+        for (const model::Real& real : old->second.reals)
+            ids.push_back(*registry_.find(wanted.key, real.endpoint));
+        (void)write_service(old->second, service_id, ids);
+    }
+    // Not freed at once: an id that came back may have flows, the sweep knows.
+    for (const RealId id : fresh) (void)retire(id);
+}
+
+Result<> BpfDataplane::remove(const ServiceKey& key) {
+    const auto service = model_.find(key);
+    if (service == model_.end()) return {};
+    if (auto gone = map_delete(object_, "vipd_services", to_abi(key)); !gone) return gone;
+    // From here on nothing can reach the rest, so what fails leaves only litter.
+    (void)map_delete(object_, "vipd_rings", service_ids_.at(key));
+    for (const model::Real& real : service->second.reals) {
+        if (const auto id = registry_.find(key, real.endpoint)) (void)retire(*id);
+    }
+    service_ids_.erase(key);
+    model_.erase(service);
+    return {};
+}
+
+Result<> BpfDataplane::swap_ring(std::uint32_t service_id,
+                                 const model::Service& service,
+                                 const std::vector<RealId>& ids) {
+    std::vector<std::uint32_t> slots;
+    for (const sched::Slot slot : sched::build_ring(service))
+        slots.push_back(slot == sched::kNone ? VIPD_NO_REAL : ids[slot]);
+    auto ring = object_.make_ring(slots);
+    if (!ring) return fail(ring.error());
+    const int fd = ring->get();
+    return map_update(object_, "vipd_rings", service_id, fd);
+}
+
+vipd_real BpfDataplane::make_real(const model::Service& service,
+                                  const model::Real& real,
+                                  RealId id) const {
+    vipd_real abi{};
+    abi.address = to_abi(real.endpoint.address);
+    // DR and TUN deliver to the port that the client asked for, as IPVS does.
+    abi.port = htons(service.key.endpoint.port);
+    abi.family = abi_family(real.endpoint.address);
+    abi.method = static_cast<std::uint8_t>(real.method);
+    abi.generation = registry_.entry(id)->generation;
+    abi.flags = real.alive ? VIPD_REAL_ALIVE : 0U;
+    apply_hop(abi, real.endpoint.address);
+    return abi;
+}
+
+void BpfDataplane::apply_hop(vipd_real& real, const IpAddress& address) const {
+    real.flags &= VIPD_REAL_ALIVE;
+    const auto found = hops_.find(address);
+    if (found == hops_.end()) return;
+    const NextHop& hop = found->second;
+    real.flags |= VIPD_REAL_RESOLVED | (hop.local ? VIPD_REAL_LOCAL : 0U);
+    real.ifindex = static_cast<std::uint32_t>(hop.ifindex);
+    real.mtu = hop.mtu;
+    real.tunnel_source = to_abi(hop.tunnel_source);
+    std::ranges::copy(hop.destination, real.dst_mac);
+    std::ranges::copy(hop.source, real.src_mac);
+}
+
+Result<> BpfDataplane::write_real(RealId id, const vipd_real& real) {
+    if (auto written = map_update(object_, "vipd_reals", id, real); !written) return written;
+    if (id >= reals_.size()) reals_.resize(id + 1);
+    reals_[id] = real;
+    return {};
+}
+
+Result<> BpfDataplane::write_config(RealId id, const vipd_real_cfg& config) {
+    return map_update(object_, "vipd_real_cfg", id, config);
+}
+
+Result<> BpfDataplane::retire(RealId id) {
+    const RealRegistry::Entry* entry = registry_.entry(id);
+    if (entry == nullptr) return {};
+    if (id >= reals_.size() || reals_[id].generation != entry->generation) {
+        registry_.free(id);  // no packet has ever seen it
+        return {};
+    }
+    vipd_real_cfg config{};
+    config.service = to_abi(entry->service);
+    config.state = VIPD_REAL_RETIRED;
+    config.port = entry->endpoint.port;
+    registry_.retire(id, sweep_round_);
+    vipd_real real = reals_[id];
+    real.flags &= ~VIPD_REAL_ALIVE;
+    if (auto written = write_real(id, real); !written) return written;
+    return write_config(id, config);
+}
+
+Result<> BpfDataplane::reset_counters(const char* map, std::uint32_t id) {
+    const int cpus = ::libbpf_num_possible_cpus();
+    if (cpus < 0) return fail_errno(-cpus, "number of CPUs");
+    const std::vector<vipd_counters> zeros(static_cast<std::size_t>(cpus));
+    if (::bpf_map_update_elem(object_.map(map), &id, zeros.data(), BPF_ANY) != 0)
+        return map_error(map, "update", errno);
+    return {};
+}
+
+std::optional<std::uint32_t> BpfDataplane::free_service_id() const {
+    std::set<std::uint32_t> used;
+    for (const auto& [key, id] : service_ids_) used.insert(id);
+    std::uint32_t id = 0;
+    for (const std::uint32_t taken : used) {
+        if (taken != id) break;
+        ++id;
+    }
+    if (id >= VIPD_MAX_SERVICES) return std::nullopt;
+    return id;
+}
+
+Result<> BpfDataplane::set_next_hop(const IpAddress& address, const std::optional<NextHop>& hop) {
+    if (hop)
+        hops_[address] = *hop;
+    else
+        hops_.erase(address);
+    for (RealId id = 0; id < registry_.size(); ++id) {
+        const RealRegistry::Entry* entry = registry_.entry(id);
+        if (entry == nullptr || entry->endpoint.address != address || id >= reals_.size()) continue;
+        vipd_real real = reals_[id];
+        apply_hop(real, address);
+        if (auto written = write_real(id, real); !written)
+            return fail(std::move(written.error()).in("next hop of " + address.to_string()));
+    }
+    return {};
+}
+
+Result<PacketCounters> BpfDataplane::counters(const ServiceKey& service) const {
+    const auto id = service_ids_.find(service);
+    if (id == service_ids_.end()) return fail("no virtual service " + service.to_string());
+    return read_counters(object_, "vipd_service_st", id->second);
+}
+
+Result<PacketCounters> BpfDataplane::counters(const ServiceKey& service,
+                                              const Endpoint& real) const {
+    const auto id = registry_.find(service, real);
+    if (!id)
+        return fail("no real server " + real.to_string() + " of service " + service.to_string());
+    return read_counters(object_, "vipd_real_st", *id);
+}
+
+Result<std::vector<VerdictCount>> BpfDataplane::verdicts() const {
+    return read_counts(object_, "vipd_verdicts", kVerdictNames);
+}
+
+Result<std::vector<VerdictCount>> BpfDataplane::notes() const {
+    return read_counts(object_, "vipd_notes", kNoteNames);
+}
+
+Result<> BpfDataplane::set_claims(std::span<const IpAddress> vips) {
+    auto present = map_keys<vipd_claim_key>(object_, "vipd_claims");
+    if (!present) return fail(present.error());
+    const auto key_of = [](const IpAddress& address) {
+        return vipd_claim_key{
+            .address = to_abi(address), .family = abi_family(address), .reserved = {}};
+    };
+    for (const IpAddress& vip : vips) {
+        if (auto added = map_update(object_, "vipd_claims", key_of(vip), vipd_claim{.claimed = 1});
+            !added)
+            return added;
+    }
+    for (const vipd_claim_key& key : *present) {
+        if (std::ranges::find(vips, from_abi(key.address, key.family)) != vips.end()) continue;
+        if (auto gone = map_delete(object_, "vipd_claims", key); !gone) return gone;
+    }
+    return {};
+}
+
+}  // namespace vipd::dataplane

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening, and taking up what a predecessor has left in the maps.
+#include "userspace/dataplane/bpf_dataplane_impl.hpp"
+
+#include <bpf/libbpf.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/mman.h>
+
+namespace vipd::dataplane {
+
+BpfDataplane::Mapping::~Mapping() {
+    if (address != nullptr) ::munmap(address, length);
+}
+
+void BpfDataplane::FreeRingBuffer::operator()(ring_buffer* buffer) const {
+    ::ring_buffer__free(buffer);
+}
+
+BpfDataplane::BpfDataplane(BpfObject object, const std::string& pin_dir)
+    : object_(std::move(object)), links_(pin_dir, object_.program()), registry_(VIPD_MAX_REALS) {}
+
+BpfDataplane::~BpfDataplane() = default;
+
+Result<std::unique_ptr<BpfDataplane>> BpfDataplane::open(const Options& options) {
+    auto object = BpfObject::open(options);
+    if (!object) return fail(object.error());
+    std::unique_ptr<BpfDataplane> self(new BpfDataplane(std::move(*object), options.pin_dir));
+    if (auto mapped = self->map_flows(); !mapped) return fail(mapped.error());
+    if (auto listening = self->listen(); !listening) return fail(listening.error());
+    if (self->object_.adopted()) {
+        if (auto adopted = self->adopt(); !adopted) return fail(adopted.error());
+    }
+    return self;
+}
+
+Result<> BpfDataplane::map_flows() {
+    const vipd_meta& meta = object_.meta();
+    mapping_.length = meta.flow_slots * sizeof(vipd_flow);
+    void* memory = ::mmap(
+        nullptr, mapping_.length, PROT_READ | PROT_WRITE, MAP_SHARED, object_.map("vipd_flows"), 0);
+    if (memory == MAP_FAILED) return map_error("vipd_flows", "mmap", errno);
+    mapping_.address = memory;
+    table_.emplace(static_cast<vipd_flow*>(memory),
+                   meta.flow_slots,
+                   std::array<std::uint64_t, 2>{meta.seed[0], meta.seed[1]});
+    use_.slots = meta.flow_slots;
+    return {};
+}
+
+Result<> BpfDataplane::listen() {
+    changes_.reset(::ring_buffer__new(object_.map("vipd_changes"), on_change, this, nullptr));
+    if (!changes_) return map_error("vipd_changes", "open", errno);
+    auto now = notes();
+    if (!now) return fail(now.error());
+    for (const VerdictCount& note : *now) {
+        if (note.name == "changes_lost") lost_changes_ = note.packets;
+    }
+    return {};
+}
+
+Result<> BpfDataplane::adopt() {
+    if (auto reals = adopt_reals(); !reals) return reals;
+    if (auto services = adopt_services(); !services) return services;
+    return links_.adopt();
+}
+
+Result<> BpfDataplane::adopt_reals() {
+    auto reals = map_array<vipd_real>(object_, "vipd_reals", VIPD_MAX_REALS);
+    if (!reals) return fail(reals.error());
+    auto configs = map_array<vipd_real_cfg>(object_, "vipd_real_cfg", VIPD_MAX_REALS);
+    if (!configs) return fail(configs.error());
+    for (RealId id = 0; id < VIPD_MAX_REALS; ++id) {
+        const vipd_real& real = (*reals)[id];
+        const vipd_real_cfg& config = (*configs)[id];
+        if (real.generation == 0) continue;
+        RealRegistry::Entry entry;
+        entry.generation = real.generation;
+        if (config.state != VIPD_REAL_FREE) {
+            entry.state = config.state == VIPD_REAL_ACTIVE ? RealRegistry::State::Active
+                                                           : RealRegistry::State::Retired;
+            entry.service = from_abi(config.service);
+            entry.endpoint = {from_abi(real.address, real.family), config.port};
+            entry.retired_in = sweep_round_;
+            if ((real.flags & VIPD_REAL_RESOLVED) != 0) {
+                NextHop hop{.ifindex = static_cast<int>(real.ifindex),
+                            .mtu = real.mtu,
+                            .tunnel_source = from_abi(real.tunnel_source, VIPD_FAMILY_V4),
+                            .local = (real.flags & VIPD_REAL_LOCAL) != 0};
+                if (hop.tunnel_source.is_unspecified()) hop.tunnel_source = {};
+                std::ranges::copy(real.dst_mac, hop.destination.begin());
+                std::ranges::copy(real.src_mac, hop.source.begin());
+                hops_[entry.endpoint.address] = hop;
+            }
+        }
+        registry_.restore(id, std::move(entry));
+        reals_.resize(id + 1);
+        reals_[id] = real;
+    }
+    return {};
+}
+
+Result<> BpfDataplane::adopt_services() {
+    auto keys = map_keys<vipd_service_key>(object_, "vipd_services");
+    if (!keys) return fail(keys.error());
+    for (const vipd_service_key& key : *keys) {
+        vipd_service abi{};
+        if (::bpf_map_lookup_elem(object_.map("vipd_services"), &key, &abi) != 0)
+            return map_error("vipd_services", "lookup", errno);
+        model::Service service = from_abi(key, abi);
+        service_ids_[service.key] = abi.id;
+        model_[service.key] = std::move(service);
+    }
+
+    auto configs = map_array<vipd_real_cfg>(
+        object_,
+        "vipd_real_cfg",
+        static_cast<std::uint32_t>(std::max<std::size_t>(registry_.size(), 1)));
+    if (!configs) return fail(configs.error());
+    std::vector<RealId> active;
+    for (RealId id = 0; id < registry_.size(); ++id) {
+        const RealRegistry::Entry* entry = registry_.entry(id);
+        if (entry == nullptr || entry->state != RealRegistry::State::Active) continue;
+        // A predecessor killed within a change can leave a real without its service.
+        if (model_.contains(entry->service))
+            active.push_back(id);
+        else
+            (void)retire(id);
+    }
+    std::ranges::stable_sort(active, {}, [&](RealId id) { return (*configs)[id].position; });
+    for (const RealId id : active) {
+        const RealRegistry::Entry& entry = *registry_.entry(id);
+        const vipd_real_cfg& config = (*configs)[id];
+        model_[entry.service].reals.push_back(
+            {.endpoint = entry.endpoint,
+             .method = static_cast<model::Method>(reals_[id].method),
+             .weight = config.weight,
+             .alive = config.alive != 0,
+             .last_weight = config.last_weight});
+    }
+    return {};
+}
+
+Result<std::unique_ptr<Dataplane>> open_bpf_dataplane(const Options& options) {
+    auto opened = BpfDataplane::open(options);
+    if (!opened) return fail(opened.error());
+    return std::unique_ptr<Dataplane>(std::move(*opened));
+}
+
+int program_fd(const Dataplane& dataplane) {
+    const auto* bpf = dynamic_cast<const BpfDataplane*>(&dataplane);
+    return bpf != nullptr ? bpf->object().program() : -1;
+}
+
+int map_fd(const Dataplane& dataplane, const std::string& name) {
+    const auto* bpf = dynamic_cast<const BpfDataplane*>(&dataplane);
+    return bpf != nullptr ? bpf->object().map(name) : -1;
+}
+
+}  // namespace vipd::dataplane

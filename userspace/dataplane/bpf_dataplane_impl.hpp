@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside of this folder: the class behind open_bpf_dataplane().
+#pragma once
+
+#include "userspace/dataplane/abi.hpp"
+#include "userspace/dataplane/bpf_dataplane.hpp"
+#include "userspace/dataplane/bpf_object.hpp"
+#include "userspace/dataplane/flow_table.hpp"
+#include "userspace/dataplane/real_registry.hpp"
+#include "userspace/dataplane/xdp_links.hpp"
+
+#include <vipd/time.hpp>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+struct ring_buffer;
+
+namespace vipd::dataplane {
+
+class BpfDataplane final : public Dataplane {
+  public:
+    static Result<std::unique_ptr<BpfDataplane>> open(const Options& options);
+    ~BpfDataplane() override;
+    BpfDataplane(const BpfDataplane&) = delete;
+    BpfDataplane& operator=(const BpfDataplane&) = delete;
+
+    Result<AttachedInterface> attach(int ifindex,
+                                     const std::string& name,
+                                     AttachMode mode) override;
+    Result<> detach(int ifindex) override;
+    std::vector<AttachedInterface> attached() const override;
+
+    Result<> apply(const model::Change& change) override;
+    const model::Model& model() const override { return model_; }
+    Result<> set_next_hop(const IpAddress& real, const std::optional<NextHop>& hop) override;
+
+    Result<PacketCounters> counters(const ServiceKey& service) const override;
+    Result<PacketCounters> counters(const ServiceKey& service, const Endpoint& real) const override;
+    Result<std::vector<VerdictCount>> verdicts() const override;
+    Result<std::vector<VerdictCount>> notes() const override;
+
+    ConnectionCount connections(const ServiceKey& service, const Endpoint& real) const override;
+    TableUse table_use() const override { return use_; }
+    void for_each_flow(const std::function<bool(const Flow&)>& visit) const override;
+    StoreResult store_flows(std::span<const Flow> flows) override;
+    int change_fd() const override;
+    std::uint64_t take_changes(const std::function<void(const Flow&)>& visit) override;
+    void sweep(Seconds round, const std::function<void(const Flow&)>& refresh) override;
+
+    Result<> set_claims(std::span<const IpAddress> vips) override;
+    int lease_fd() const override { return object_.map("vipd_lease"); }
+
+    const BpfObject& object() const { return object_; }
+
+  private:
+    /// The memory of a map, shared with the kernel; unmapped when it goes.
+    struct Mapping {
+        void* address = nullptr;
+        std::size_t length = 0;
+        ~Mapping();
+        Mapping() = default;
+        Mapping(const Mapping&) = delete;
+        Mapping& operator=(const Mapping&) = delete;
+    };
+    struct FreeRingBuffer {
+        void operator()(ring_buffer* buffer) const;
+    };
+    /// What set_next_hop() said about an address.
+    using NextHops = std::map<IpAddress, NextHop>;
+
+    BpfDataplane(BpfObject object, const std::string& pin_dir);
+    Result<> map_flows();
+    Result<> listen();
+    Result<> adopt();
+    Result<> adopt_reals();
+    Result<> adopt_services();
+    static int on_change(void* self, void* data, std::size_t size);
+
+    Result<> update(const model::Service& service);
+    Result<> remove(const ServiceKey& service);
+    Result<> write_service(const model::Service& service,
+                           std::uint32_t service_id,
+                           const std::vector<RealId>& ids);
+    void take_back(const model::Service& wanted,
+                   std::uint32_t service_id,
+                   const std::vector<RealId>& fresh);
+    Result<> write_real(RealId id, const vipd_real& real);
+    Result<> write_config(RealId id, const vipd_real_cfg& config);
+    Result<> swap_ring(std::uint32_t service_id,
+                       const model::Service& service,
+                       const std::vector<RealId>& ids);
+    vipd_real make_real(const model::Service& service, const model::Real& real, RealId id) const;
+    void apply_hop(vipd_real& real, const IpAddress& address) const;
+    Result<> retire(RealId id);
+    Result<> reset_counters(const char* map, std::uint32_t id);
+    std::optional<std::uint32_t> free_service_id() const;
+
+    std::optional<Flow> flow_at(std::uint32_t slot, Tick now) const;
+    std::optional<Flow> to_flow(const vipd_flow& flow, Tick now) const;
+    void end_round();
+
+    BpfObject object_;
+    XdpLinks links_;
+    Mapping mapping_;
+    std::optional<FlowTable> table_;
+    std::unique_ptr<ring_buffer, FreeRingBuffer> changes_;
+
+    model::Model model_;
+    std::map<ServiceKey, std::uint32_t> service_ids_;
+    RealRegistry registry_;
+    /// vipd_reals as last written, by id.
+    std::vector<vipd_real> reals_;
+    NextHops hops_;
+
+    // take_changes()
+    const std::function<void(const Flow&)>* visit_change_ = nullptr;
+    std::size_t visited_changes_ = 0;
+    std::uint64_t lost_changes_ = 0;
+
+    // sweep()
+    std::uint32_t sweep_at_ = 0;
+    std::uint64_t sweep_round_ = 1;
+    std::optional<TimePoint> last_sweep_;
+    std::vector<ConnectionCount> counting_;  // by real id
+    std::vector<ConnectionCount> counted_;
+    std::uint64_t used_ = 0;
+    TableUse use_;
+    std::map<std::uint32_t, std::uint32_t> held_;  // slot -> odd version seen in the last round
+    std::map<std::uint32_t, std::uint32_t> held_before_;
+};
+
+}  // namespace vipd::dataplane
