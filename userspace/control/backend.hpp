@@ -8,13 +8,13 @@
 #include <vipd/error.hpp>
 #include <vipd/time.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
 namespace vipd::control {
 
-/// All calls come on the thread of the core's event loop (the API server brings them there), except
-/// for_each_flow().
+/// All calls come on the thread of the core's event loop; the API server brings them there.
 class Backend {
   public:
     virtual ~Backend() = default;
@@ -30,10 +30,13 @@ class Backend {
     /// transition itself follows and is seen in status().
     virtual Result<std::string> handover(const std::string& instance, Millis hold) = 0;
 
-    /// Calls `visit` for each live flow until it returns false. Called from the API's own threads,
-    /// several at a time and at any moment between the start and the end of the API server, so that
-    /// a scan of a million flows does not hold up the loop.
-    virtual void for_each_flow(const std::function<bool(const dataplane::Flow&)>& visit) const = 0;
+    /// Visits the live flows among the next `slots` slots of the flow table from `cursor` on (0:
+    /// from the start). Returns the cursor to go on with, 0 when the table is through. A listing is
+    /// made of many such calls, so that a scan of a million flows does not hold up the loop.
+    virtual std::uint64_t scan_flows(
+        std::uint64_t cursor,
+        std::uint64_t slots,
+        const std::function<void(const dataplane::Flow&)>& visit) const = 0;
 };
 
 }  // namespace vipd::control

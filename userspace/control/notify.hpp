@@ -25,6 +25,7 @@ class NotifyPlan {
     /// The daemon stops: the STOP scripts of every instance and group.
     std::vector<config::Script> on_stop() const;
 
+    bool knows(const std::string& instance) const { return instances_.contains(instance); }
     /// The sync group of an instance; empty: none.
     std::string group_of(const std::string& instance) const;
 

@@ -108,4 +108,9 @@ std::vector<ipc::TrackScriptState> TrackScripts::states() const {
     return states;
 }
 
+std::string TrackScripts::detail(const std::string& script) const {
+    const auto found = entries_.find(script);
+    return found == entries_.end() ? std::string() : found->second.last_detail;
+}
+
 }  // namespace vipd::control

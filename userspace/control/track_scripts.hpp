@@ -47,6 +47,8 @@ class TrackScripts {
     Result<> configure(const config::Config& config);
     /// Everything a restarted vrrp process must know.
     std::vector<ipc::TrackScriptState> states() const;
+    /// How the script's last run ended; empty before it.
+    std::string detail(const std::string& script) const;
 
   private:
     struct Entry {

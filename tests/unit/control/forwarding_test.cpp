@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/control/forwarding.hpp"
+
+#include "tests/support/fake_dataplane.hpp"
+#include "tests/support/fake_links.hpp"
+
+#include <gtest/gtest.h>
+
+namespace vipd::control {
+namespace {
+
+Endpoint at(const char* address, std::uint16_t port = 80) {
+    return {*IpAddress::parse(address), port};
+}
+
+model::Service service(const char* vip, std::vector<const char*> reals) {
+    model::Service made;
+    made.key = {at(vip), Protocol::Tcp};
+    for (const char* address : reals) {
+        model::Real real;
+        real.endpoint = at(address);
+        made.reals.push_back(real);
+    }
+    return made;
+}
+
+model::Model model_of(std::vector<model::Service> services) {
+    model::Model model;
+    for (auto& entry : services) model.emplace(entry.key, entry);
+    return model;
+}
+
+class ForwardingTest : public ::testing::Test {
+  protected:
+    ForwardingTest() : loop_(std::move(*EventLoop::create())) {
+        links_.add_link(2, "eth0");
+        for (const char* address : {"10.0.0.2", "10.0.0.3", "10.0.0.4"}) {
+            Route route;
+            route.ifindex = 2;
+            route.next_hop = route.source = *IpAddress::parse(address);
+            links_.routes[route.next_hop] = route;
+            links_.neighbours[{2, route.next_hop}] = {2, 0, 0, 0, 1, 1};
+        }
+        auto plane = std::make_unique<testing::FakeDataplane>();
+        plane_ = plane.get();
+        forwarding_ = std::make_unique<Forwarding>(
+            loop_, links_, std::move(plane), [this](bool, const std::string& line) {
+                said_.push_back(line);
+            });
+        config::VrrpInstance instance;
+        instance.name = "VI_1";
+        instance.interface = std::string("eth0");
+        config_.instances.push_back(instance);
+    }
+
+    EventLoop loop_;
+    test::FakeLinks links_;
+    testing::FakeDataplane* plane_ = nullptr;
+    std::unique_ptr<Forwarding> forwarding_;
+    std::vector<std::string> said_;
+    config::Config config_;
+};
+
+TEST_F(ForwardingTest, AttachesWhereTheInstancesAre) {
+    ASSERT_TRUE(forwarding_->configure(config_));
+    const auto attached = plane_->attached();
+    ASSERT_EQ(attached.size(), 1U);
+    EXPECT_EQ(attached[0].name, "eth0");
+}
+
+TEST_F(ForwardingTest, AttachesWhereTheRealServersAre) {
+    config_.instances.clear();
+    ASSERT_TRUE(forwarding_->follow(model_of({service("10.0.0.1", {"10.0.0.2"})})));
+    ASSERT_TRUE(forwarding_->configure(config_));
+    ASSERT_EQ(plane_->attached().size(), 1U);
+}
+
+TEST_F(ForwardingTest, SaysWhatIsWrongWhereNothingCanBeAttached) {
+    config_.instances[0].interface = std::string("eth9");
+    const auto configured = forwarding_->configure(config_);
+    ASSERT_FALSE(configured);
+    EXPECT_EQ(configured.error().message, "no interface to forward on; eth9: no such interface");
+}
+
+TEST_F(ForwardingTest, ResolvesTheWayBeforeTheServiceIsThere) {
+    ASSERT_TRUE(forwarding_->follow(model_of({service("10.0.0.1", {"10.0.0.2", "10.0.0.3"})})));
+    ASSERT_NE(forwarding_->next_hop(*IpAddress::parse("10.0.0.3")), nullptr);
+    EXPECT_EQ(forwarding_->next_hop(*IpAddress::parse("10.0.0.3"))->ifindex, 2);
+}
+
+// Whatever call fails, either the old or the new model is in force, never a mix.
+TEST_F(ForwardingTest, AFailedChangeLeavesTheOldModel) {
+    const auto before =
+        model_of({service("10.0.0.1", {"10.0.0.2"}), service("10.0.0.8", {"10.0.0.3"})});
+    const auto after = model_of(
+        {service("10.0.0.1", {"10.0.0.2", "10.0.0.4"}), service("10.0.0.9", {"10.0.0.4"})});
+    bool ever_failed = false;
+    for (std::size_t k = 1; k < 40; ++k) {
+        ASSERT_TRUE(forwarding_->follow(before));
+        ASSERT_EQ(plane_->model(), before);
+        plane_->fail_call(k);
+        const auto done = forwarding_->follow(after);
+        plane_->fail_call(0);
+        EXPECT_EQ(plane_->model(), done ? after : before) << "call " << k;
+        ever_failed = ever_failed || !done;
+    }
+    EXPECT_TRUE(ever_failed);
+}
+
+TEST_F(ForwardingTest, ClaimsTheVipsUntilItLeaves) {
+    config::VipAddress vip;
+    vip.prefix = *IpPrefix::parse("10.0.0.1/24");
+    config_.instances[0].virtual_ipaddress.push_back(vip);
+    ASSERT_TRUE(forwarding_->configure(config_));
+    EXPECT_EQ(plane_->claims(), std::vector<IpAddress>{*IpAddress::parse("10.0.0.1")});
+    forwarding_->leave(false);
+    EXPECT_TRUE(plane_->claims().empty());
+}
+
+}  // namespace
+}  // namespace vipd::control

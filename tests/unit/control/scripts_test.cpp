@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/control/notify.hpp"
+#include "userspace/control/rates.hpp"
+#include "userspace/control/role_process.hpp"
+#include "userspace/control/script_runner.hpp"
+#include "userspace/control/track_scripts.hpp"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace vipd::control {
+namespace {
+
+TEST(Judge, FirstRunDecidesAlone) {
+    EXPECT_TRUE(is_up(judge(initial_standing(false), true, 3, 2), 3));
+    const auto failed = judge(initial_standing(false), false, 3, 2);
+    EXPECT_TRUE(failed.known);
+    EXPECT_FALSE(is_up(failed, 3));
+}
+
+TEST(Judge, FallNeedsFailuresInARow) {
+    auto standing = judge(initial_standing(false), true, 1, 3);
+    standing = judge(standing, false, 1, 3);
+    standing = judge(standing, false, 1, 3);
+    EXPECT_TRUE(is_up(standing, 1));
+    standing = judge(standing, true, 1, 3);  // the row is broken
+    standing = judge(standing, false, 1, 3);
+    standing = judge(standing, false, 1, 3);
+    EXPECT_TRUE(is_up(standing, 1));
+    standing = judge(standing, false, 1, 3);
+    EXPECT_FALSE(is_up(standing, 1));
+}
+
+TEST(Judge, RiseNeedsSuccessesInARow) {
+    auto standing = judge(initial_standing(false), false, 3, 1);
+    standing = judge(standing, true, 3, 1);
+    standing = judge(standing, true, 3, 1);
+    standing = judge(standing, false, 3, 1);
+    standing = judge(standing, true, 3, 1);
+    standing = judge(standing, true, 3, 1);
+    EXPECT_FALSE(is_up(standing, 3));
+    EXPECT_TRUE(is_up(judge(standing, true, 3, 1), 3));
+}
+
+TEST(Judge, RiseGivesTheFullFallBack) {
+    auto standing = judge(initial_standing(false), false, 2, 2);
+    standing = judge(standing, true, 2, 2);
+    standing = judge(standing, true, 2, 2);
+    standing = judge(standing, false, 2, 2);
+    EXPECT_TRUE(is_up(standing, 2)) << "one failure of two";
+}
+
+TEST(Judge, InitFailNeedsTheRise) {
+    auto standing = initial_standing(true);
+    EXPECT_TRUE(standing.known);
+    standing = judge(standing, true, 2, 1);
+    EXPECT_FALSE(is_up(standing, 2));
+    EXPECT_TRUE(is_up(judge(standing, true, 2, 1), 2));
+}
+
+TEST(RestartDelay, DoublesToAMinute) {
+    std::vector<long> delays;
+    for (std::uint32_t i = 0; i < 10; ++i) delays.push_back(restart_delay(i).count());
+    EXPECT_EQ(delays, (std::vector<long>{0, 1, 2, 4, 8, 16, 32, 60, 60, 60}));
+}
+
+// Runs one job to its end on a loop of its own.
+ScriptResult run(const ScriptJob& job) {
+    auto loop = EventLoop::create();
+    ScriptRunner runner(*loop);
+    ScriptResult result;
+    const auto started = runner.run(job, [&](const ScriptResult& done) {
+        result = done;
+        loop->exit(0);
+    });
+    if (!started) return {-1, started.error().message};
+    EXPECT_TRUE(loop->run());
+    return result;
+}
+
+TEST(ScriptRunner, TellsTheExitStatus) {
+    EXPECT_EQ(run({{"true"}, "", "", Nanos(0)}).status, 0);
+    const auto failed = run({{"/bin/sh", "-c", "exit 7"}, "", "", Nanos(0)});
+    EXPECT_EQ(failed.status, 7);
+    EXPECT_EQ(failed.detail, "exited with status 7");
+}
+
+TEST(ScriptRunner, AMissingScriptIsAFailure) {
+    EXPECT_EQ(run({{"/does/not/exist"}, "", "", Nanos(0)}).detail, "not found: /does/not/exist");
+    EXPECT_EQ(run({{"no-such-command-anywhere"}, "", "", Nanos(0)}).detail,
+              "not found: no-such-command-anywhere");
+    EXPECT_EQ(run({{"/etc/passwd"}, "", "", Nanos(0)}).detail, "not executable: /etc/passwd");
+    EXPECT_EQ(run({{}, "", "", Nanos(0)}).detail, "empty command");
+}
+
+TEST(ScriptRunner, KillsWhatOutlivesItsTimeWithAllItsChildren) {
+    const auto result = run({{"/bin/sh", "-c", "sleep 600 & wait"}, "", "", Millis(50)});
+    EXPECT_EQ(result.status, -1);
+    EXPECT_EQ(result.detail, "timed out");
+}
+
+TEST(ScriptRunner, RunsAFileWithoutShebangByTheShell) {
+    const auto path =
+        std::filesystem::temp_directory_path() / ("vipd-script-" + std::to_string(::getpid()));
+    std::ofstream(path) << "exit $1\n";
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    EXPECT_EQ(run({{path.string(), "5"}, "", "", Nanos(0)}).status, 5);
+    std::filesystem::remove(path);
+}
+
+TEST(ScriptRunner, RunsAsTheUserNamed) {
+    if (::getuid() != 0) GTEST_SKIP() << "needs root";
+    EXPECT_EQ(run({{"/bin/sh", "-c", "test $(id -un) = nobody"}, "nobody", "", Nanos(0)}).status,
+              0);
+    EXPECT_EQ(run({{"true"}, "no-such-user-here", "", Nanos(0)}).detail,
+              "no such user: no-such-user-here");
+}
+
+config::Script script(const char* name) {
+    config::Script result;
+    result.argv = {name};
+    return result;
+}
+
+std::vector<std::string> words(const std::vector<config::Script>& scripts) {
+    std::vector<std::string> list;
+    for (const auto& entry : scripts) {
+        std::string line;
+        for (const auto& word : entry.argv) line += (line.empty() ? "" : " ") + word;
+        list.push_back(line);
+    }
+    return list;
+}
+
+TEST(NotifyPlan, RunsTheSpecificScriptThenTheGeneralOneThenTheGroups) {
+    config::Config config;
+    for (const char* name : {"VI_1", "VI_2"}) {
+        config::VrrpInstance instance;
+        instance.name = name;
+        instance.priority = 150;
+        instance.notify.master = script("/m");
+        instance.notify.any = script("/n");
+        config.instances.push_back(instance);
+    }
+    config::SyncGroup group;
+    group.name = "G";
+    group.members = {std::string("VI_1"), std::string("VI_2")};
+    group.notify.any = script("/g");
+    config.sync_groups.push_back(group);
+    NotifyPlan plan;
+    plan.configure(config);
+
+    EXPECT_EQ(words(plan.on_state("VI_1", ipc::VrrpState::Master, 150)),
+              (std::vector<std::string>{"/m", "/n INSTANCE VI_1 MASTER 150"}));
+    EXPECT_EQ(
+        words(plan.on_state("VI_2", ipc::VrrpState::Master, 150)),
+        (std::vector<std::string>{"/m", "/n INSTANCE VI_2 MASTER 150", "/g GROUP G MASTER 0"}));
+    EXPECT_EQ(words(plan.on_state("VI_1", ipc::VrrpState::Backup, 150)),
+              (std::vector<std::string>{"/n INSTANCE VI_1 BACKUP 150"}));
+    EXPECT_TRUE(plan.on_state("VI_9", ipc::VrrpState::Master, 1).empty());
+    EXPECT_EQ(words(plan.on_stop()),
+              (std::vector<std::string>{
+                  "/n INSTANCE VI_1 STOP 150", "/n INSTANCE VI_2 STOP 150", "/g GROUP G STOP 0"}));
+}
+
+TEST(RateMeter, FollowsTheCountersAndSurvivesTheirReset) {
+    RateMeter meter;
+    TimePoint now{};
+    dataplane::PacketCounters counters;
+    for (int second = 0; second < 20; ++second) {
+        meter.update(counters, now);
+        now += Seconds(1);
+        counters.packets += 1000;
+    }
+    EXPECT_NEAR(meter.rates().packets, 1000, 1);
+    meter.update({}, now);
+    EXPECT_LT(meter.rates().packets, 1000);
+    EXPECT_GE(meter.rates().packets, 0);
+}
+
+}  // namespace
+}  // namespace vipd::control

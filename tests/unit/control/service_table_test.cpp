@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/control/service_table.hpp"
+
+#include <gtest/gtest.h>
+
+namespace vipd::control {
+namespace {
+
+Endpoint at(const char* address, std::uint16_t port = 80) {
+    return {*IpAddress::parse(address), port};
+}
+
+const ServiceKey kKey{at("10.0.0.1"), Protocol::Tcp};
+
+config::RealServer real(const char* address, std::uint32_t weight = 1) {
+    config::RealServer server;
+    server.endpoint = at(address);
+    server.weight = weight;
+    server.checkers.emplace_back();
+    return server;
+}
+
+config::Config two_reals() {
+    config::Config config;
+    config::VirtualServer server;
+    server.key = kKey;
+    server.method = std::string("DR");
+    server.scheduler = std::string("wrr");
+    server.real_servers = {real("10.0.0.2"), real("10.0.0.3")};
+    config.virtual_servers.push_back(server);
+    return config;
+}
+
+ipc::RealServerState health(const char* address, bool up, std::int32_t weight = -1) {
+    return {kKey, at(address), up, true, weight, up ? "" : "connect refused"};
+}
+
+const std::vector<model::Real>& reals(const ServiceTable& table) {
+    return table.desired().at(kKey).reals;
+}
+
+TEST(ServiceTable, StartsWithEveryRealUpAsKeepalivedDoes) {
+    ServiceTable table;
+    table.configure(two_reals());
+    ASSERT_EQ(reals(table).size(), 2U);
+    EXPECT_TRUE(reals(table)[0].alive);
+    EXPECT_TRUE(reals(table)[1].alive);
+}
+
+TEST(ServiceTable, AlphaStartsWithCheckedRealsDown) {
+    auto config = two_reals();
+    config.virtual_servers[0].alpha = true;
+    config.virtual_servers[0].real_servers[1].checkers.clear();
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_FALSE(reals(table)[0].alive);
+    EXPECT_TRUE(reals(table)[1].alive) << "nothing would ever bring it up";
+}
+
+TEST(ServiceTable, RemovesAFailedRealAndSaysSoInKeepalivedsWords) {
+    ServiceTable table;
+    table.configure(two_reals());
+    const auto events = table.on_health(health("10.0.0.2", false));
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].line,
+              "Removing service [10.0.0.2]:tcp:80 from VS [10.0.0.1]:tcp:80 (connect refused)");
+    EXPECT_FALSE(reals(table)[0].alive);
+    EXPECT_TRUE(reals(table)[1].alive);
+    const auto back = table.on_health(health("10.0.0.2", true));
+    ASSERT_EQ(back.size(), 1U);
+    EXPECT_EQ(back[0].line, "Adding service [10.0.0.2]:tcp:80 to VS [10.0.0.1]:tcp:80");
+    EXPECT_TRUE(reals(table)[0].alive);
+}
+
+TEST(ServiceTable, InhibitKeepsAFailedRealAtWeightZero) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].inhibit_on_failure = true;
+    ServiceTable table;
+    table.configure(config);
+    table.on_health(health("10.0.0.2", false));
+    EXPECT_TRUE(reals(table)[0].alive) << "its connections go on";
+    EXPECT_EQ(reals(table)[0].weight, 0U) << "it gets no new ones";
+}
+
+TEST(ServiceTable, RepeatedHealthSaysNothing) {
+    ServiceTable table;
+    table.configure(two_reals());
+    table.on_health(health("10.0.0.2", false));
+    EXPECT_TRUE(table.on_health(health("10.0.0.2", false)).empty());
+}
+
+TEST(ServiceTable, IgnoresHealthOfWhatIsNotConfigured) {
+    ServiceTable table;
+    table.configure(two_reals());
+    EXPECT_TRUE(table.on_health(health("10.0.0.99", false)).empty());
+    EXPECT_TRUE(
+        table.on_health({{at("10.9.9.9"), Protocol::Tcp}, at("10.0.0.2"), false, true, -1, ""})
+            .empty());
+}
+
+TEST(ServiceTable, DynamicWeightReplacesTheConfiguredOne) {
+    ServiceTable table;
+    table.configure(two_reals());
+    const auto events = table.on_health(health("10.0.0.2", true, 7));
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(reals(table)[0].weight, 7U);
+}
+
+TEST(ServiceTable, QuorumLossBringsTheSorryServerAndDrainsTheRest) {
+    auto config = two_reals();
+    config.virtual_servers[0].quorum = 2;
+    config.virtual_servers[0].sorry_server = at("10.0.0.9");
+    ServiceTable table;
+    table.configure(config);
+    const auto events = table.on_health(health("10.0.0.2", false));
+    ASSERT_EQ(events.size(), 3U);
+    EXPECT_EQ(events[1].line, "Lost quorum 2-0=2 > 1 for VS [10.0.0.1]:tcp:80");
+    EXPECT_EQ(events[2].line, "Adding sorry server [10.0.0.9]:tcp:80 to VS [10.0.0.1]:tcp:80");
+    ASSERT_EQ(reals(table).size(), 3U);
+    EXPECT_EQ(reals(table)[1].weight, 0U);
+    EXPECT_TRUE(reals(table)[1].alive);
+    EXPECT_EQ(reals(table)[2].endpoint, at("10.0.0.9"));
+    EXPECT_EQ(reals(table)[2].weight, 1U);
+
+    const auto back = table.on_health(health("10.0.0.2", true));
+    ASSERT_EQ(back.size(), 3U);
+    EXPECT_EQ(back[1].line, "Gained quorum 2+0=2 <= 2 for VS [10.0.0.1]:tcp:80");
+    EXPECT_EQ(reals(table).size(), 2U);
+}
+
+TEST(ServiceTable, HysteresisHoldsTheQuorum) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].weight = 10;
+    config.virtual_servers[0].real_servers[1].weight = 10;
+    config.virtual_servers[0].quorum = 12;
+    config.virtual_servers[0].hysteresis = 3;
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_EQ(table.on_health(health("10.0.0.2", true, 0)).size(), 1U) << "10 >= 12-3: still there";
+    EXPECT_EQ(table.on_health(health("10.0.0.3", true, 8)).size(), 2U) << "8 < 9: lost";
+    EXPECT_EQ(table.on_health(health("10.0.0.3", true, 14)).size(), 1U)
+        << "14 < 12+3: not yet back";
+    EXPECT_EQ(table.on_health(health("10.0.0.3", true, 15)).size(), 2U) << "15: back";
+}
+
+TEST(ServiceTable, ReloadKeepsTheHealthOfWhatStays) {
+    ServiceTable table;
+    table.configure(two_reals());
+    table.on_health(health("10.0.0.2", false));
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers.push_back(real("10.0.0.4"));
+    table.configure(config);
+    ASSERT_EQ(reals(table).size(), 3U);
+    EXPECT_FALSE(reals(table)[0].alive);
+    EXPECT_TRUE(reals(table)[2].alive);
+}
+
+TEST(ServiceTable, LeavesOutWhatIsNotForwardedYet) {
+    auto config = two_reals();
+    config.virtual_servers[0].method = std::string("NAT");
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_TRUE(table.desired().empty());
+    ASSERT_EQ(table.view().size(), 1U);
+    EXPECT_EQ(table.view()[0].unsupported, "lb_kind NAT is not forwarded yet");
+}
+
+TEST(ServiceTable, HandsItsHealthToARestartedCheckProcess) {
+    ServiceTable table;
+    table.configure(two_reals());
+    table.on_health(health("10.0.0.3", false));
+    const auto states = table.health();
+    ASSERT_EQ(states.size(), 1U);
+    EXPECT_EQ(states[0].real, at("10.0.0.3"));
+    EXPECT_FALSE(states[0].up);
+}
+
+TEST(ServiceTable, OmegaRunsTheDownScriptsAtStop) {
+    auto config = two_reals();
+    config::Script script;
+    script.argv = {"/bin/true"};
+    config.virtual_servers[0].real_servers[0].notify_down = script;
+    config.virtual_servers[0].quorum_down = script;
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_TRUE(table.on_stop().empty());
+    config.virtual_servers[0].omega = true;
+    table.configure(config);
+    EXPECT_EQ(table.on_stop().size(), 2U);
+}
+
+}  // namespace
+}  // namespace vipd::control

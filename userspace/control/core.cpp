@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/control/core.hpp"
+
+#include "userspace/base/fd.hpp"
+#include "userspace/dataplane/bpf_dataplane.hpp"
+#include "userspace/net/nl_links.hpp"
+
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <ctime>
+#include <sys/epoll.h>
+#include <utility>
+
+namespace vipd::control {
+
+namespace {
+
+constexpr Seconds kVrrpPatience{3};
+constexpr Seconds kCheckPatience{1};
+/// How long a starting node waits for its peers' connections before VRRP begins all the same.
+constexpr Seconds kSyncLimit{5};
+/// keepalived gives its STOP scripts one second.
+constexpr Seconds kScriptPatience{1};
+
+void say(bool warning, const std::string& line) {
+    if (warning)
+        spdlog::warn("{}", line);
+    else
+        spdlog::info("{}", line);
+}
+
+bool has_forwarded_service(const config::Config& config) {
+    return std::any_of(config.virtual_servers.begin(),
+                       config.virtual_servers.end(),
+                       [](const auto& server) { return !unsupported(server); });
+}
+
+bool has_checkers(const config::Config& config) {
+    for (const auto& server : config.virtual_servers)
+        for (const auto& real : server.real_servers)
+            if (!real.checkers.empty()) return true;
+    return false;
+}
+
+}  // namespace
+
+Core::Core(EventLoop& loop, CoreOptions options, LoadedConfig loaded)
+    : loop_(loop),
+      options_(std::move(options)),
+      loaded_(std::move(loaded)),
+      scripts_(loop),
+      track_scripts_(
+          loop,
+          scripts_,
+          [this](const ipc::TrackScriptState& state) {
+              script_states_[state.script] = state;
+              if (vrrp_) (void)vrrp_->send(state);
+          },
+          say) {}
+
+Core::~Core() = default;
+
+bool Core::wants_forwarding(const config::Config& config) const {
+    return options_.check && has_forwarded_service(config);
+}
+
+Result<> Core::start() {
+    started_ = loop_.now();
+    started_unix_ = std::time(nullptr);
+    auto links = net::open_links();
+    if (!links) return fail(std::move(links.error()));
+    links_ = std::move(*links);
+    auto events = loop_.io(links_->event_fd(), EPOLLIN, [this](std::uint32_t) {
+        const auto done = links_->dispatch([this](const LinkEvent& event) {
+            if (forwarding_) forwarding_->on_link_event(event);
+        });
+        if (!done) say(true, done.error().message);
+    });
+    if (!events) return fail(std::move(events.error()));
+    link_events_ = std::move(*events);
+
+    if (auto done = put_in_force(std::move(loaded_)); !done) return done;
+
+    auto second = loop_.every(Seconds(1), [this](TimePoint now) {
+        if (forwarding_) forwarding_->on_second(now);
+        if (vrrp_) (void)vrrp_->send(ipc::Query{});
+    });
+    if (!second) return fail(std::move(second.error()));
+    second_ = std::move(*second);
+    if (!vrrp_ && !check_) report_ready({generation_, true, ""}, "core");
+    return {};
+}
+
+// Takes a configuration over, the first as well as every later one. What can fail comes first.
+Result<> Core::put_in_force(LoadedConfig loaded) {
+    const config::Config& next = loaded.parsed.config;
+    std::unique_ptr<Forwarding> opened;
+    Forwarding* forwarding = forwarding_.get();
+    ServiceTable services = services_;
+    auto events = services.configure(next);
+    if (wants_forwarding(next) && forwarding == nullptr) {
+        dataplane::Options options;
+        options.pin_dir = pin_dir(next.instance_name);
+        options.flow_table_size = *next.vipd.flow_table_size;
+        options.libbpf_log = [](dataplane::LibbpfLevel level, std::string_view line) {
+            if (level == dataplane::LibbpfLevel::Warn)
+                spdlog::warn("libbpf: {}", line);
+            else
+                spdlog::debug("libbpf: {}", line);
+        };
+        auto plane = dataplane::open_bpf_dataplane(options);
+        if (!plane && plane.error().errnum == dataplane::kIncompatiblePins) {
+            // Refusing to start would cost more than the table: flows go on by the ring.
+            say(true, plane.error().message + "; beginning with an empty flow table");
+            options.fresh = true;
+            plane = dataplane::open_bpf_dataplane(options);
+        }
+        if (!plane) return fail(std::move(plane.error()));
+        opened = std::make_unique<Forwarding>(loop_, *links_, std::move(*plane), say);
+        forwarding = opened.get();
+        // What was down before a restart stays down until a check passes.
+        for (const auto& [key, service] : forwarding->dataplane().model())
+            for (const auto& real : service.reals)
+                if (!real.alive)
+                    services.on_health(
+                        {key, real.endpoint, false, true, -1, "down before the restart"});
+    }
+    if (forwarding != nullptr) {
+        // Services before interfaces: nothing is attached that would not know what to do.
+        if (auto followed = forwarding->follow(services.desired()); !followed) return followed;
+        if (wants_forwarding(next)) {
+            if (auto configured = forwarding->configure(next); !configured) {
+                if (forwarding_) {
+                    (void)forwarding_->follow(services_.desired());
+                    (void)forwarding_->configure(config());
+                }
+                return configured;
+            }
+        }
+    }
+
+    // From here on nothing fails that would have to be undone.
+    if (opened) forwarding_ = std::move(opened);
+    services_ = std::move(services);
+    loaded_ = std::move(loaded);
+    notify_.configure(config());
+    std::erase_if(instances_, [&](const auto& known) {
+        return std::none_of(config().instances.begin(),
+                            config().instances.end(),
+                            [&](const auto& instance) { return instance.name == known.first; });
+    });
+    std::erase_if(states_, [&](const auto& known) { return !notify_.knows(known.first); });
+    on_events(events);
+    if (auto tracked = track_scripts_.configure(config()); !tracked)
+        say(true, tracked.error().message);
+    start_roles();
+    return {};
+}
+
+void Core::start_roles() {
+    const auto ensure = [&](std::unique_ptr<RoleProcess>& process,
+                            bool wanted,
+                            const char* role,
+                            void (Core::*started)(bool),
+                            void (Core::*message)(ipc::Message)) {
+        // A role that has nothing to do any more is told so and stays.
+        if (process) {
+            send_configuration(*process);
+            return;
+        }
+        if (!wanted) return;
+        process = std::make_unique<RoleProcess>(
+            loop_,
+            role,
+            options_.role_arguments,
+            RoleProcess::Callbacks{
+                [this, started](bool restarted) { (this->*started)(restarted); },
+                [this, message](ipc::Message received) { (this->*message)(std::move(received)); },
+                say});
+        if (auto begun = process->start(); !begun)
+            say(true, fmt::format("process {}: {}", role, begun.error().message));
+    };
+    const bool want_vrrp = options_.vrrp && !config().instances.empty();
+    const bool want_check = options_.check && has_checkers(config());
+    ensure(vrrp_, want_vrrp, "vrrp", &Core::on_vrrp_started, &Core::on_vrrp_message);
+    ensure(check_, want_check, "check", &Core::on_check_started, &Core::on_check_message);
+}
+
+void Core::send_configuration(RoleProcess& role) {
+    auto text = make_sealed_memfd("vipd-configuration", loaded_.text);
+    if (!text) {
+        say(true, "configuration for " + role.role() + ": " + text.error().message);
+        return;
+    }
+    const ipc::Configure configure{generation_, loaded_.path, options_.config_id};
+    if (auto sent = role.send(configure, text->get()); !sent) say(true, sent.error().message);
+}
+
+void Core::on_vrrp_started(bool restarted) {
+    send_configuration(*vrrp_);
+    if (restarted)
+        for (const auto& [instance, state] : states_)
+            (void)vrrp_->send(ipc::ResumeInstance{instance, state});
+    for (const auto& state : track_scripts_.states()) (void)vrrp_->send(state);
+    if (restarted || !forwarding_ || forwarding_->synced()) {
+        let_vrrp_start();
+        return;
+    }
+    // A node that comes back takes VIPs only once it holds the connections behind them.
+    const TimePoint limit = loop_.now() + kSyncLimit;
+    auto gate = loop_.every(Millis(10), [this, limit](TimePoint now) {
+        const bool synced = forwarding_->synced();
+        if (!synced && now < limit) return;
+        if (!synced)
+            say(true,
+                fmt::format("not synced within {} s; VRRP starts all the same",
+                            kSyncLimit.count()));
+        let_vrrp_start();
+    });
+    if (gate)
+        sync_gate_ = std::move(*gate);
+    else
+        let_vrrp_start();
+}
+
+void Core::let_vrrp_start() {
+    sync_gate_.reset();
+    const bool lease = forwarding_ && *config().vipd.lease_enabled;
+    (void)vrrp_->send(ipc::Start{}, lease ? forwarding_->dataplane().lease_fd() : -1);
+}
+
+void Core::on_check_started(bool restarted) {
+    send_configuration(*check_);
+    (void)restarted;  // also at the first start: an adopted data plane knows what was down
+    for (const auto& state : services_.health()) (void)check_->send(state);
+    (void)check_->send(ipc::Start{});
+}
+
+void Core::on_vrrp_message(ipc::Message message) {
+    if (const auto* change = std::get_if<ipc::InstanceStateChange>(&message)) {
+        on_instance_state(*change);
+    } else if (auto* report = std::get_if<ipc::InstanceReport>(&message)) {
+        if (notify_.knows(report->instance))
+            instances_.insert_or_assign(report->instance, std::move(*report));
+    } else if (const auto* ready = std::get_if<ipc::Ready>(&message)) {
+        vrrp_ready_ = true;
+        report_ready(*ready, "vrrp");
+    }
+}
+
+void Core::on_check_message(ipc::Message message) {
+    if (const auto* state = std::get_if<ipc::RealServerState>(&message)) {
+        on_events(services_.on_health(*state));
+        follow_services();
+    } else if (const auto* request = std::get_if<ipc::RunScript>(&message)) {
+        on_run_script(*request);
+    } else if (const auto* ready = std::get_if<ipc::Ready>(&message)) {
+        check_ready_ = true;
+        report_ready(*ready, "check");
+    }
+}
+
+void Core::on_instance_state(const ipc::InstanceStateChange& change) {
+    if (!notify_.knows(change.instance)) return;
+    states_[change.instance] = change.state;
+    auto& report = instances_[change.instance];
+    report.instance = change.instance;
+    report.state = change.state;
+    report.priority = change.priority;
+    report.last_transition_ns = change.at_ns;
+    for (const auto& script : notify_.on_state(change.instance, change.state, change.priority))
+        run_notify(script);
+}
+
+// The check process asks for the script of a MISC_CHECK. It parses hostile replies, so it is not
+// believed: only a command that the configuration names is run.
+void Core::on_run_script(const ipc::RunScript& request) {
+    const config::Script* found = nullptr;
+    for (const auto& server : config().virtual_servers)
+        for (const auto& real : server.real_servers)
+            for (const auto& checker : real.checkers)
+                if (checker.kind == config::Checker::Kind::Misc &&
+                    checker.misc_path.argv == request.argv &&
+                    checker.misc_path.user == request.user &&
+                    checker.misc_path.group == request.group)
+                    found = &checker.misc_path;
+    if (found == nullptr) {
+        (void)check_->send(ipc::ScriptDone{request.id, -1, "not a script of the configuration"});
+        return;
+    }
+    const auto job = make_job(*found, config().global, Millis(request.timeout_ms));
+    const auto started = scripts_.run(job, [this, id = request.id](const ScriptResult& result) {
+        if (check_) (void)check_->send(ipc::ScriptDone{id, result.status, result.detail});
+    });
+    if (!started) (void)check_->send(ipc::ScriptDone{request.id, -1, started.error().message});
+}
+
+void Core::on_events(const std::vector<ServiceEvent>& events) {
+    for (const auto& event : events) {
+        say(event.warning, event.line);
+        if (event.script) run_notify(*event.script);
+    }
+}
+
+void Core::follow_services() {
+    if (!forwarding_) return;
+    if (auto followed = forwarding_->follow(services_.desired()); !followed)
+        say(true, followed.error().message);
+}
+
+void Core::run_notify(const config::Script& script) {
+    const auto job = make_job(script, config().global, Nanos(0));
+    const std::string name = script.argv.empty() ? "" : script.argv.front();
+    const auto started = scripts_.run(job, [name](const ScriptResult& result) {
+        if (result.status != 0) say(true, fmt::format("notify script {} {}", name, result.detail));
+    });
+    if (!started) say(true, fmt::format("notify script {}: {}", name, started.error().message));
+}
+
+void Core::report_ready(const ipc::Ready& ready, const std::string& role) {
+    if (!ready.accepted)
+        say(true, fmt::format("process {} refused the configuration: {}", role, ready.reason));
+    const bool all = (!vrrp_ || vrrp_ready_) && (!check_ || check_ready_);
+    if (!all || std::exchange(told_ready_, true)) return;
+    sd_notify(0, "READY=1");
+    spdlog::info("vipd {} is ready: {} instances, {} virtual servers",
+                 VIPD_VERSION,
+                 config().instances.size(),
+                 config().virtual_servers.size());
+}
+
+Result<> Core::reload() {
+    if (stopping_) return fail("vipd is stopping");
+    const auto refuse = [&](Error error) -> Result<> {
+        last_reload_ = {std::time(nullptr), false, error.message};
+        spdlog::error("Reload refused, nothing has changed: {}", error.message);
+        return fail(std::move(error));
+    };
+    spdlog::info("Reloading {}", loaded_.path);
+    auto loaded = load_config(loaded_.path, options_.config_id);
+    if (!loaded) return refuse(std::move(loaded.error()));
+    const auto fresh = new_errors(loaded_.parsed, loaded->parsed);
+    for (const auto& diagnostic : fresh) spdlog::error("{}", config::render(diagnostic));
+    if (!fresh.empty())
+        return refuse(Error{fmt::format("{} new error{} in {}; the first: {}: {}",
+                                        fresh.size(),
+                                        fresh.size() == 1 ? "" : "s",
+                                        loaded_.path,
+                                        fresh.front().at.to_string(),
+                                        fresh.front().message)});
+    if (loaded->parsed.has(config::Severity::Fatal))
+        return refuse(Error{loaded_.path + " cannot be run with"});
+    const auto& now = config();
+    const auto& next = loaded->parsed.config;
+    if (next.instance_name != now.instance_name || next.net_namespace != now.net_namespace ||
+        *next.vipd.api_socket != *now.vipd.api_socket ||
+        next.vipd.api_listen != now.vipd.api_listen ||
+        (forwarding_ && *next.vipd.flow_table_size != *now.vipd.flow_table_size))
+        return refuse(
+            Error{"instance, net_namespace, flow_table_size and the API's addresses need a restart "
+                  "to change"});
+    sd_notify(0, "RELOADING=1");
+    ++generation_;
+    auto done = put_in_force(std::move(*loaded));
+    sd_notify(0, "READY=1");
+    if (!done) {
+        --generation_;
+        return refuse(std::move(done.error()));
+    }
+    last_reload_ = {std::time(nullptr), true, ""};
+    spdlog::info("Reloaded");
+    return {};
+}
+
+Result<std::string> Core::handover(const std::string& instance, Millis hold) {
+    if (!instance.empty() && !notify_.knows(instance)) return fail("no vrrp_instance " + instance);
+    std::size_t masters = 0;
+    for (const auto& [name, state] : states_)
+        if ((instance.empty() || instance == name) && state == ipc::VrrpState::Master) ++masters;
+    if (masters == 0)
+        return fail(instance.empty() ? "no instance is MASTER here"
+                                     : instance + " is not MASTER here");
+    auto sent = vrrp_->send(ipc::Handover{instance, static_cast<std::uint32_t>(hold.count())});
+    if (!sent) return fail(std::move(sent.error()));
+    return fmt::format("handing over {}; not preempting for {} s",
+                       instance.empty()
+                           ? fmt::format("{} instance{}", masters, masters == 1 ? "" : "s")
+                           : instance,
+                       std::chrono::duration_cast<Seconds>(hold).count());
+}
+
+std::uint64_t Core::scan_flows(std::uint64_t cursor,
+                               std::uint64_t slots,
+                               const std::function<void(const dataplane::Flow&)>& visit) const {
+    return forwarding_ ? forwarding_->dataplane().scan_flows(cursor, slots, visit) : 0;
+}
+
+void Core::stop() {
+    if (std::exchange(stopping_, true)) return;
+    spdlog::info("Stopping");
+    sd_notify(0, "STOPPING=1");
+    const auto then = [this] {
+        on_events(services_.on_stop());
+        for (const auto& script : notify_.on_stop()) run_notify(script);
+        const auto next = [this] { finish_stop(); };
+        if (check_)
+            check_->stop(kCheckPatience, next);
+        else
+            next();
+    };
+    if (vrrp_)
+        vrrp_->stop(kVrrpPatience, then);
+    else
+        then();
+}
+
+void Core::finish_stop() {
+    if (forwarding_) forwarding_->leave(options_.keep_services);
+    const auto deadline = loop_.now() + kScriptPatience;
+    auto wait = loop_.every(Millis(10), [this, deadline](TimePoint now) {
+        if (scripts_.running() > 0 && now < deadline) return;
+        spdlog::info("Stopped");
+        loop_.exit(0);
+    });
+    if (wait)
+        stop_wait_ = std::move(*wait);
+    else
+        loop_.exit(0);
+}
+
+std::string pin_dir(const std::string& instance) {
+    return instance.empty() ? kPinRoot : fmt::format("{}/{}", kPinRoot, instance);
+}
+
+std::string run_dir(const std::string& instance) {
+    return instance.empty() ? kRunRoot : fmt::format("{}/{}", kRunRoot, instance);
+}
+
+}  // namespace vipd::control

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The core process: it reads the configuration, owns the data plane, runs scripts, keeps the two
+// role processes going and answers the API. Its parts each do one thing; Core connects them.
+//
+// One thread (the event loop). A configuration is taken over whole or not at all: everything that
+// can fail is tried before anything is changed, and what was changed is put back on failure.
+#pragma once
+
+#include "userspace/base/event_loop.hpp"
+#include "userspace/base/log.hpp"
+#include "userspace/control/backend.hpp"
+#include "userspace/control/forwarding.hpp"
+#include "userspace/control/load_config.hpp"
+#include "userspace/control/notify.hpp"
+#include "userspace/control/role_process.hpp"
+#include "userspace/control/script_runner.hpp"
+#include "userspace/control/service_table.hpp"
+#include "userspace/control/track_scripts.hpp"
+
+#include <vipd/links.hpp>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vipd::control {
+
+inline constexpr const char* kPinRoot = "/sys/fs/bpf/vipd";
+inline constexpr const char* kRunRoot = "/run/vipd";
+
+/// Where the maps and links of the instance (root keyword `instance`; "" = the only one) are
+/// pinned.
+std::string pin_dir(const std::string& instance);
+/// Where its socket and pid file are.
+std::string run_dir(const std::string& instance);
+
+struct CoreOptions {
+    std::string config_id;
+    std::string net_namespace;  ///< as given on the command line or by the configuration
+    bool vrrp = true;
+    bool check = true;
+    bool keep_services = false;  ///< -I
+    std::vector<std::string> role_arguments;
+};
+
+class Core final : public Backend {
+  public:
+    /// `loaded` is the configuration to start with; it has no fatal errors.
+    Core(EventLoop& loop, CoreOptions options, LoadedConfig loaded);
+    ~Core() override;
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+
+    /// Brings everything up. On error nothing is left behind that was not there before.
+    Result<> start();
+    /// Ends in order: VRRP first (priority 0, VIPs away), then the rest; the loop is left with 0.
+    void stop();
+
+    Status status() override;
+    Result<> reload() override;
+    Result<std::string> handover(const std::string& instance, Millis hold) override;
+    std::uint64_t scan_flows(
+        std::uint64_t cursor,
+        std::uint64_t slots,
+        const std::function<void(const dataplane::Flow&)>& visit) const override;
+
+  private:
+    const config::Config& config() const { return loaded_.parsed.config; }
+    Result<> put_in_force(LoadedConfig loaded);
+    bool wants_forwarding(const config::Config& config) const;
+    void start_roles();
+    void send_configuration(RoleProcess& role);
+    void on_vrrp_started(bool restarted);
+    void let_vrrp_start();
+    void on_check_started(bool restarted);
+    void on_vrrp_message(ipc::Message message);
+    void on_check_message(ipc::Message message);
+    void on_instance_state(const ipc::InstanceStateChange& change);
+    void on_run_script(const ipc::RunScript& request);
+    void on_events(const std::vector<ServiceEvent>& events);
+    void follow_services();
+    void run_notify(const config::Script& script);
+    void report_ready(const ipc::Ready& ready, const std::string& role);
+    void finish_stop();
+    std::vector<std::string> warnings() const;
+
+    EventLoop& loop_;
+    CoreOptions options_;
+    LoadedConfig loaded_;
+    std::uint32_t generation_ = 1;
+    TimePoint started_;
+    UnixTime started_unix_ = 0;
+    ReloadStatus last_reload_;
+
+    ScriptRunner scripts_;
+    TrackScripts track_scripts_;
+    ServiceTable services_;
+    NotifyPlan notify_;
+    std::unique_ptr<Links> links_;
+    std::unique_ptr<Forwarding> forwarding_;
+    std::unique_ptr<RoleProcess> vrrp_;
+    std::unique_ptr<RoleProcess> check_;
+    std::map<std::string, ipc::InstanceReport> instances_;
+    std::map<std::string, ipc::VrrpState> states_;
+    std::map<std::string, ipc::TrackScriptState> script_states_;
+
+    EventLoop::Source link_events_;
+    EventLoop::Source second_;
+    EventLoop::Source stop_wait_;
+    EventLoop::Source sync_gate_;
+    bool vrrp_ready_ = false;
+    bool check_ready_ = false;
+    bool told_ready_ = false;
+    bool stopping_ = false;
+};
+
+}  // namespace vipd::control

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Core's answer to status(): everything it and its parts know, gathered.
+#include "userspace/control/core.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace vipd::control {
+
+namespace {
+
+ProcessStatus process_status(const RoleProcess& process, bool ready) {
+    return {process.role(),
+            process.pid() <= 0 ? "waiting"
+            : ready            ? "running"
+                               : "starting",
+            process.pid(),
+            process.restarts()};
+}
+
+SyncStatus sync_status(const sync::SyncDaemon* daemon) {
+    SyncStatus status;
+    if (daemon == nullptr) return status;
+    status.enabled = true;
+    const auto stats = daemon->stats();
+    status.counters = {{"unknown_address", stats.unknown_address},
+                       {"changes_left_out", stats.changes_left_out}};
+    for (const auto& peer : stats.peers) {
+        SyncPeerStatus entry;
+        entry.address = {peer.address, daemon->port()};
+        entry.connected = peer.out_connected && peer.in_connected;
+        entry.synced = peer.in_synced;
+        entry.snapshot = peer.in_in_snapshot                 ? "receiving"
+                         : peer.out_in_snapshot              ? "sending"
+                         : peer.in_synced && peer.out_synced ? "done"
+                                                             : "none";
+        entry.flows_sent = peer.flows_sent;
+        entry.flows_received = peer.flows_received;
+        entry.lag = std::chrono::duration_cast<Millis>(peer.lag);
+        entry.last_error = peer.last_error;
+        entry.counters = {{"peer_synced", peer.out_synced ? 1U : 0U},
+                          {"digests_agree", peer.digests_agree ? 1U : 0U},
+                          {"flows_stored", peer.flows_stored},
+                          {"flows_older", peer.flows_older},
+                          {"flows_unknown", peer.flows_unknown},
+                          {"flows_full", peer.flows_full},
+                          {"flows_skipped", peer.flows_skipped},
+                          {"bytes_sent", peer.bytes_sent},
+                          {"bytes_received", peer.bytes_received},
+                          {"snapshots_sent", peer.snapshots_sent},
+                          {"snapshots_received", peer.snapshots_received},
+                          {"connects", peer.connects}};
+        for (std::size_t i = 0; i < sync::kRejects; ++i)
+            entry.counters.push_back(
+                {"reject_" + std::string(sync::kRejectNames[i]), peer.rejected[i]});
+        status.peers.push_back(std::move(entry));
+    }
+    return status;
+}
+
+}  // namespace
+
+Status Core::status() {
+    Status status;
+    const TimePoint now = loop_.now();
+    const auto& config = this->config();
+    status.version = VIPD_VERSION;
+    status.node = *config.global.router_id;
+    status.instance = config.instance_name;
+    status.namespace_ = options_.net_namespace;
+    status.pid = ::getpid();
+    status.started = started_unix_;
+    status.uptime = std::chrono::duration_cast<Millis>(now - started_);
+    status.config_file = loaded_.path;
+    status.config_generation = generation_;
+    status.last_reload = last_reload_;
+
+    status.processes.push_back({"core", stopping_ ? "stopping" : "running", ::getpid(), 0});
+    if (vrrp_) status.processes.push_back(process_status(*vrrp_, vrrp_ready_));
+    if (check_) status.processes.push_back(process_status(*check_, check_ready_));
+
+    for (const auto& instance : config.instances) {
+        const auto report = instances_.find(instance.name);
+        InstanceStatus entry;
+        if (report != instances_.end()) {
+            entry.report = report->second;
+            const auto since = now - TimePoint(Nanos(report->second.last_transition_ns));
+            entry.in_state = std::max(Millis(0), std::chrono::duration_cast<Millis>(since));
+        } else {
+            entry.report.instance = instance.name;
+        }
+        entry.sync_group = notify_.group_of(instance.name);
+        status.instances.push_back(std::move(entry));
+    }
+    for (const auto& state : track_scripts_.states())
+        status.track_scripts.push_back(
+            {state.script, state.known, state.up, track_scripts_.detail(state.script)});
+
+    const dataplane::Dataplane* plane = forwarding_ ? &forwarding_->dataplane() : nullptr;
+    const auto links = links_->links();
+    const auto link_name = [&](int ifindex) -> std::string {
+        if (links)
+            for (const auto& link : *links)
+                if (link.index == ifindex) return link.name;
+        return {};
+    };
+    for (const auto& view : services_.view()) {
+        if (view.unsupported || plane == nullptr) continue;
+        const auto& built = services_.desired().at(view.key);
+        ServiceStatus service;
+        service.key = view.key;
+        service.scheduler = built.scheduler;
+        service.quorum = view.quorum;
+        service.quorum_up = view.quorum_up;
+        if (const auto counters = plane->counters(view.key)) service.counters = *counters;
+        service.rates = forwarding_->rates(view.key);
+        service.method =
+            view.method == "TUN" ? model::Method::Tunnel : model::Method::DirectRouting;
+        for (const auto& real : view.reals) {
+            RealStatus entry;
+            entry.endpoint = real.endpoint;
+            entry.method = real.method;
+            entry.weight = real.configured_weight;
+            entry.effective_weight = real.weight;
+            entry.alive = real.forwarding && real.up;
+            entry.known = real.known || !real.checked;
+            entry.sorry = real.sorry;
+            entry.reason = real.reason;
+            service.sorry_active = service.sorry_active || real.sorry;
+            const auto connections = plane->connections(view.key, real.endpoint);
+            entry.active = connections.active;
+            entry.inactive = connections.inactive;
+            if (const auto counters = plane->counters(view.key, real.endpoint))
+                entry.counters = *counters;
+            entry.rates = forwarding_->rates(view.key, real.endpoint);
+            if (const auto* hop = forwarding_->next_hop(real.endpoint.address)) {
+                dataplane::NextHop next;
+                next.ifindex = hop->ifindex;
+                next.destination = hop->destination;
+                next.source = hop->source;
+                next.mtu = hop->mtu;
+                next.tunnel_source = hop->source_address;
+                entry.next_hop = next;
+                entry.interface = hop->local ? "local" : link_name(hop->ifindex);
+            }
+            service.reals.push_back(std::move(entry));
+        }
+        status.services.push_back(std::move(service));
+    }
+
+    if (plane != nullptr) {
+        status.sync = sync_status(forwarding_->sync());
+        status.table = plane->table_use();
+        if (const auto verdicts = plane->verdicts())
+            for (const auto& verdict : *verdicts)
+                status.verdicts.push_back(
+                    {std::string(verdict.name), verdict.packets, verdict.bytes});
+        for (const auto& attached : plane->attached())
+            status.interfaces.push_back(
+                {attached.name, attached.ifindex, attached.native, attached.adopted});
+        status.lease.enabled = *config.vipd.lease_enabled && !config.instances.empty();
+    }
+    status.warnings = warnings();
+    return status;
+}
+
+std::vector<std::string> Core::warnings() const {
+    std::vector<std::string> list;
+    for (const auto& server : config().virtual_servers)
+        if (const auto reason = unsupported(server))
+            list.push_back(fmt::format("virtual_server {}: {}", server.key.to_string(), *reason));
+    if (forwarding_) {
+        const auto more = forwarding_->warnings();
+        list.insert(list.end(), more.begin(), more.end());
+    }
+    return list;
+}
+
+}  // namespace vipd::control

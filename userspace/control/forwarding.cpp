@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/control/forwarding.hpp"
+
+#include "userspace/sched/ring.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+namespace vipd::control {
+
+namespace {
+
+dataplane::AttachMode mode_of(config::Vipd::Attach attach) {
+    switch (attach) {
+        case config::Vipd::Attach::Native:
+            return dataplane::AttachMode::Native;
+        case config::Vipd::Attach::Generic:
+            return dataplane::AttachMode::Generic;
+        case config::Vipd::Attach::NativeElseGeneric:
+            break;
+    }
+    return dataplane::AttachMode::NativeElseGeneric;
+}
+
+std::vector<IpAddress> real_addresses(const model::Model& model) {
+    std::set<IpAddress> addresses;
+    for (const auto& [key, service] : model)
+        for (const auto& real : service.reals) addresses.insert(real.endpoint.address);
+    return {addresses.begin(), addresses.end()};
+}
+
+dataplane::NextHop to_dataplane(const net::NextHop& hop) {
+    dataplane::NextHop out;
+    out.ifindex = hop.ifindex;
+    out.destination = hop.destination;
+    out.source = hop.source;
+    out.mtu = hop.mtu;
+    out.tunnel_source = hop.source_address;
+    out.local = hop.local;
+    return out;
+}
+
+}  // namespace
+
+Forwarding::Forwarding(EventLoop& loop,
+                       Links& links,
+                       std::unique_ptr<dataplane::Dataplane> dataplane,
+                       Say say)
+    : loop_(loop),
+      links_(links),
+      dataplane_(std::move(dataplane)),
+      say_(std::move(say)),
+      hops_(links),
+      pump_(loop, *dataplane_) {
+    for (const auto& [key, service] : dataplane_->model())
+        digests_.rings[key] = sched::digest(service, sched::build_ring(service));
+}
+
+Forwarding::~Forwarding() = default;
+
+std::vector<Forwarding::Interface> Forwarding::wanted_interfaces() const {
+    std::map<std::string, Interface> wanted;
+    const auto add = [&](const std::string& name) {
+        const auto link = links_.link_by_name(name);
+        wanted[name] = {link ? link->index : 0, name};
+    };
+    if (!config_.vipd.interfaces.empty()) {
+        for (const auto& name : config_.vipd.interfaces) add(*name);
+    } else {
+        for (const auto& instance : config_.instances) {
+            if (!instance.interface->empty()) add(*instance.interface);
+            for (const auto& vip : instance.virtual_ipaddress)
+                if (!vip.device.empty()) add(vip.device);
+        }
+        // What comes back from a real server's direction (and a director without VRRP) needs the
+        // interfaces of the routes, too.
+        const auto links = links_.links();
+        for (const auto& address : real_addresses(dataplane_->model())) {
+            const auto route = links_.route_to(address);
+            if (!route || route->local || !links) continue;
+            const auto link =
+                std::find_if(links->begin(), links->end(), [&](const Link& candidate) {
+                    return candidate.index == route->ifindex && !candidate.loopback;
+                });
+            if (link != links->end()) wanted[link->name] = {link->index, link->name};
+        }
+    }
+    std::vector<Interface> list;
+    for (auto& [name, interface] : wanted) list.push_back(std::move(interface));
+    return list;
+}
+
+void Forwarding::attach_wanted() {
+    const auto wanted = wanted_interfaces();
+    std::set<int> keep;
+    std::map<std::string, std::string> errors;
+    for (const auto& interface : wanted) {
+        if (interface.ifindex == 0) {
+            errors[interface.name] = "no such interface";
+            continue;
+        }
+        keep.insert(interface.ifindex);
+        const auto attached = dataplane_->attached();
+        if (std::any_of(attached.begin(), attached.end(), [&](const auto& known) {
+                return known.ifindex == interface.ifindex;
+            }))
+            continue;
+        const auto result =
+            dataplane_->attach(interface.ifindex, interface.name, mode_of(*config_.vipd.attach));
+        if (!result) {
+            errors[interface.name] = result.error().message;
+        } else if (!result->native && *config_.vipd.attach != config::Vipd::Attach::Generic) {
+            say_(true,
+                 fmt::format(
+                     "{}: the driver has no native XDP; attached in generic mode, which is slow",
+                     interface.name));
+        } else {
+            say_(false,
+                 fmt::format("{} the XDP program on {} ({})",
+                             result->adopted ? "Adopted" : "Attached",
+                             interface.name,
+                             result->native ? "native" : "generic"));
+        }
+    }
+    for (const auto& attached : dataplane_->attached()) {
+        if (keep.contains(attached.ifindex)) continue;
+        if (const auto detached = dataplane_->detach(attached.ifindex); !detached)
+            say_(true, fmt::format("{}: {}", attached.name, detached.error().message));
+        else
+            say_(false, fmt::format("Detached the XDP program from {}", attached.name));
+    }
+    for (const auto& [name, error] : errors)
+        if (const auto before = attach_errors_.find(name);
+            before == attach_errors_.end() || before->second != error)
+            say_(true, fmt::format("cannot forward on {}: {}", name, error));
+    attach_errors_ = std::move(errors);
+}
+
+Result<> Forwarding::configure(const config::Config& config) {
+    config_ = config;
+    attach_wanted();
+    if (dataplane_->attached().empty()) {
+        std::string reasons;
+        for (const auto& [name, error] : attach_errors_)
+            reasons += fmt::format("; {}: {}", name, error);
+        return fail(
+            "no interface to forward on" +
+            (reasons.empty() ? std::string("; name one in vipd { interfaces ... }") : reasons));
+    }
+    std::vector<IpAddress> claims;
+    if (*config.vipd.lease_enabled)
+        for (const auto& instance : config.instances)
+            for (const auto& vip : instance.virtual_ipaddress) claims.push_back(vip.prefix.address);
+    if (auto claimed = dataplane_->set_claims(claims); !claimed) return claimed;
+    // Forwarding has gone on from an earlier daemon only for a while; now there is one again.
+    if (auto unlimited = dataplane_->set_forwarding_end(std::nullopt); !unlimited) return unlimited;
+    if (!pumping_) {
+        if (auto pumping = pump_.start(); !pumping) return pumping;
+        pumping_ = true;
+    }
+    return configure_sync(config);
+}
+
+Result<> Forwarding::configure_sync(const config::Config& config) {
+    if (config.vipd.sync_peers.empty()) {
+        sync_.reset();
+        return {};
+    }
+    sync::Options options;
+    options.bind = *config.vipd.sync_bind;
+    options.port = *config.vipd.sync_port;
+    for (const auto& peer : config.vipd.sync_peers) options.peers.push_back(*peer);
+    auto key = sync::load_shared_key(*config.vipd.sync_key_file);
+    if (!key) return fail(std::move(key.error()).in("connection sync"));
+    options.key = std::move(*key);
+    std::array<char, 65> host{};
+    (void)::gethostname(host.data(), host.size() - 1);
+    options.node_id = fmt::format("{}@{}{}{}",
+                                  *config.global.router_id,
+                                  host.data(),
+                                  config.instance_name.empty() ? "" : "/",
+                                  config.instance_name)
+                          .substr(0, 64);
+    options.abi = dataplane_->abi_version();
+    options.digests = digests_;
+    auto daemon =
+        sync_ ? nullptr
+              : std::make_unique<sync::SyncDaemon>(
+                    loop_, *dataplane_, pump_, [this](const sync::LogEvent& event) {
+                        say_(event.warning,
+                             event.held == 0
+                                 ? event.text
+                                 : fmt::format("{} ({} more held back)", event.text, event.held));
+                    });
+    auto& target = daemon ? *daemon : *sync_;
+    if (auto running = target.reconfigure(std::move(options)); !running)
+        return fail(std::move(running.error()).in("connection sync"));
+    if (daemon) sync_ = std::move(daemon);
+    return {};
+}
+
+void Forwarding::leave(bool keep) {
+    sync_.reset();
+    pump_.stop();
+    // A clean end gives the VIPs back: the lease must not outlive the daemon that renewed it.
+    if (auto claimed = dataplane_->set_claims({}); !claimed) say_(true, claimed.error().message);
+    if (keep) return;
+    const TimePoint end = loop_.now() + kLinger;
+    if (auto limited = dataplane_->set_forwarding_end(end); !limited)
+        say_(true, limited.error().message);
+    else
+        say_(false,
+             fmt::format("Forwarding goes on for {} s for a restart; vipd --detach ends it now",
+                         kLinger.count()));
+}
+
+bool Forwarding::synced() const {
+    return !sync_ || sync_->synced();
+}
+
+Result<> Forwarding::follow(const model::Model& desired) {
+    const model::Model before = dataplane_->model();
+    const auto changes = model::diff(before, desired);
+    if (changes.empty()) return {};
+    // The ways first: a new real server is reachable from its first packet on.
+    model::Model both = before;
+    for (const auto& [key, service] : desired) both.insert_or_assign(key, service);
+    hops_.set_addresses(real_addresses(both), loop_.now());
+    work_off_hops();
+    for (const auto& change : changes) {
+        auto applied = dataplane_->apply(change);
+        if (applied) continue;
+        for (const auto& undo : model::diff(dataplane_->model(), before))
+            if (const auto undone = dataplane_->apply(undo); !undone)
+                say_(true, "undoing a change that failed: " + undone.error().message);
+        return fail(
+            std::move(applied.error()).in("virtual_server " + change.service.key.to_string()));
+    }
+    for (const auto& change : changes) {
+        if (change.kind == model::Change::Kind::RemoveService)
+            digests_.rings.erase(change.service.key);
+        else
+            digests_.rings[change.service.key] =
+                sched::digest(change.service, sched::build_ring(change.service));
+    }
+    if (sync_) sync_->set_digests(digests_);
+    const auto addresses = real_addresses(desired);
+    hops_.set_addresses(addresses, loop_.now());
+    for (const auto& address : addresses) {
+        const auto* hop = hops_.find(address);
+        if (hop == nullptr) continue;
+        if (auto set = dataplane_->set_next_hop(address, to_dataplane(*hop)); !set)
+            say_(true, fmt::format("real server {}: {}", address.to_string(), set.error().message));
+    }
+    work_off_hops();
+    std::erase_if(unreachable_, [&](const auto& entry) {
+        return !std::binary_search(addresses.begin(), addresses.end(), entry.first);
+    });
+    std::erase_if(service_rates_,
+                  [&](const auto& entry) { return !desired.contains(entry.first); });
+    std::erase_if(real_rates_, [&](const auto& entry) {
+        const auto service = desired.find(entry.first.first);
+        return service == desired.end() ||
+               std::none_of(service->second.reals.begin(),
+                            service->second.reals.end(),
+                            [&](const auto& real) { return real.endpoint == entry.first.second; });
+    });
+    return {};
+}
+
+void Forwarding::work_off_hops() {
+    const TimePoint now = loop_.now();
+    const TimePoint next = hops_.tick(now);
+    for (const auto& update : hops_.take_updates()) {
+        std::optional<dataplane::NextHop> hop;
+        if (update.hop) hop = to_dataplane(*update.hop);
+        if (auto set = dataplane_->set_next_hop(update.address, hop); !set) {
+            say_(
+                true,
+                fmt::format("real server {}: {}", update.address.to_string(), set.error().message));
+        }
+        const auto known = unreachable_.find(update.address);
+        if (hop) {
+            if (known != unreachable_.end()) {
+                say_(false,
+                     fmt::format("real server {} is reachable again", update.address.to_string()));
+                unreachable_.erase(known);
+            }
+        } else if (known == unreachable_.end()) {
+            unreachable_.emplace(update.address, update.reason);
+            // At the first look a neighbour is simply not known yet.
+            if (hops_.find(update.address) == nullptr && !update.reason.empty())
+                say_(false,
+                     fmt::format("real server {} is not reachable yet: {}",
+                                 update.address.to_string(),
+                                 update.reason));
+        } else {
+            known->second = update.reason;
+        }
+    }
+    if (next == TimePoint::max()) return;
+    // Never at once again: a look that finds nothing new must not become a busy loop.
+    const TimePoint when = std::max(next, now + Millis(1));
+    if (hop_timer_) {
+        (void)EventLoop::rearm(hop_timer_, when);
+    } else if (auto timer = loop_.at(when, [this](TimePoint) { work_off_hops(); })) {
+        hop_timer_ = std::move(*timer);
+    }
+}
+
+void Forwarding::on_link_event(const LinkEvent& event) {
+    hops_.on_event(event, loop_.now());
+    if (event.kind != LinkEvent::Kind::Neighbour) interfaces_due_ = true;
+    if (hop_timer_)
+        (void)EventLoop::rearm(hop_timer_, loop_.now() + Millis(1));
+    else
+        work_off_hops();
+}
+
+void Forwarding::on_second(TimePoint now) {
+    if (std::exchange(interfaces_due_, false)) attach_wanted();
+    for (const auto& [key, service] : dataplane_->model()) {
+        if (const auto counters = dataplane_->counters(key))
+            service_rates_[key].update(*counters, now);
+        for (const auto& real : service.reals)
+            if (const auto counters = dataplane_->counters(key, real.endpoint))
+                real_rates_[{key, real.endpoint}].update(*counters, now);
+    }
+}
+
+Rates Forwarding::rates(const ServiceKey& service) const {
+    const auto found = service_rates_.find(service);
+    return found == service_rates_.end() ? Rates{} : found->second.rates();
+}
+
+Rates Forwarding::rates(const ServiceKey& service, const Endpoint& real) const {
+    const auto found = real_rates_.find({service, real});
+    return found == real_rates_.end() ? Rates{} : found->second.rates();
+}
+
+std::vector<std::string> Forwarding::warnings() const {
+    std::vector<std::string> list;
+    for (const auto& [name, error] : attach_errors_)
+        list.push_back(fmt::format("cannot forward on {}: {}", name, error));
+    for (const auto& attached : dataplane_->attached())
+        if (!attached.native)
+            list.push_back(
+                fmt::format("{} runs in generic XDP mode, which is slow", attached.name));
+    for (const auto& [address, reason] : unreachable_)
+        list.push_back(
+            fmt::format("real server {} is not reachable: {}", address.to_string(), reason));
+    return list;
+}
+
+}  // namespace vipd::control

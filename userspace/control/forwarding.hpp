@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps the data plane as the configuration and the health checks want it: which interfaces it is
+// attached to, which services it forwards, how each real server is reached, and what its peers
+// hold.
+#pragma once
+
+#include "userspace/base/event_loop.hpp"
+#include "userspace/config/config.hpp"
+#include "userspace/control/rates.hpp"
+#include "userspace/dataplane/dataplane.hpp"
+#include "userspace/model/model.hpp"
+#include "userspace/net/next_hop.hpp"
+#include "userspace/sync/sync_daemon.hpp"
+
+#include <vipd/error.hpp>
+#include <vipd/links.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace vipd::control {
+
+class Forwarding {
+  public:
+    using Say = std::function<void(bool warning, const std::string& line)>;
+
+    /// `links` outlives this.
+    Forwarding(EventLoop& loop,
+               Links& links,
+               std::unique_ptr<dataplane::Dataplane> dataplane,
+               Say say);
+    ~Forwarding();
+    Forwarding(const Forwarding&) = delete;
+    Forwarding& operator=(const Forwarding&) = delete;
+
+    /// Attaches to the interfaces that the configuration means, claims its VIPs, starts or changes
+    /// the connection sync. An error leaves attached what was attached.
+    Result<> configure(const config::Config& config);
+    /// Makes the data plane forward `desired`, whole or not at all.
+    Result<> follow(const model::Model& desired);
+    void on_link_event(const LinkEvent& event);
+    /// Once a second: rates, and interfaces that have come or gone.
+    void on_second(TimePoint now);
+    /// The daemon ends in good order. The program stays attached and forwards on; unless `keep`,
+    /// only for kLinger, so that a restart costs no packet and another balancer can take over after
+    /// a stop.
+    void leave(bool keep);
+
+    dataplane::Dataplane& dataplane() { return *dataplane_; }
+    const dataplane::Dataplane& dataplane() const { return *dataplane_; }
+    const net::NextHop* next_hop(const IpAddress& real) const { return hops_.find(real); }
+    Rates rates(const ServiceKey& service) const;
+    Rates rates(const ServiceKey& service, const Endpoint& real) const;
+    const sync::SyncDaemon* sync() const { return sync_.get(); }
+    /// This node holds what its peers hold; true where there is no sync.
+    bool synced() const;
+    std::vector<std::string> warnings() const;
+
+    static constexpr Seconds kLinger{60};
+
+  private:
+    struct Interface {
+        int ifindex = 0;
+        std::string name;
+    };
+    std::vector<Interface> wanted_interfaces() const;
+    void attach_wanted();
+    void work_off_hops();
+    Result<> configure_sync(const config::Config& config);
+
+    EventLoop& loop_;
+    Links& links_;
+    std::unique_ptr<dataplane::Dataplane> dataplane_;
+    Say say_;
+    config::Config config_;
+    net::NextHopTracker hops_;
+    EventLoop::Source hop_timer_;
+    sync::FlowPump pump_;
+    bool pumping_ = false;
+    sync::Digests digests_;
+    std::unique_ptr<sync::SyncDaemon> sync_;
+    std::map<std::string, std::string> attach_errors_;  ///< interface -> why not
+    std::map<IpAddress, std::string> unreachable_;      ///< real server -> why
+    std::map<ServiceKey, RateMeter> service_rates_;
+    std::map<std::pair<ServiceKey, Endpoint>, RateMeter> real_rates_;
+    bool interfaces_due_ = false;
+};
+
+}  // namespace vipd::control

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/daemon/options.hpp"
+
+#include <fmt/format.h>
+#include <getopt.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <sys/stat.h>
+
+namespace vipd::daemon {
+
+namespace {
+
+enum LongOnly : int { kDetach = 1000, kRole, kChannel, kInstance, kDebug };
+
+constexpr std::array kLongOptions{
+    option{"use-file", required_argument, nullptr, 'f'},
+    option{"vrrp", no_argument, nullptr, 'P'},
+    option{"check", no_argument, nullptr, 'C'},
+    option{"log-console", no_argument, nullptr, 'l'},
+    option{"log-detail", no_argument, nullptr, 'D'},
+    option{"log-facility", required_argument, nullptr, 'S'},
+    option{"log-file", optional_argument, nullptr, 'g'},
+    option{"no-syslog", no_argument, nullptr, 'G'},
+    option{"dont-fork", no_argument, nullptr, 'n'},
+    option{"dont-release-ipvs", no_argument, nullptr, 'I'},
+    option{"pid", required_argument, nullptr, 'p'},
+    option{"config-id", required_argument, nullptr, 'i'},
+    option{"namespace", required_argument, nullptr, 's'},
+    option{"config-test", optional_argument, nullptr, 't'},
+    option{"version", no_argument, nullptr, 'v'},
+    option{"help", no_argument, nullptr, 'h'},
+    option{"detach", no_argument, nullptr, kDetach},
+    option{"instance", required_argument, nullptr, kInstance},
+    option{"debug", no_argument, nullptr, kDebug},
+    option{"role", required_argument, nullptr, kRole},
+    option{"channel", required_argument, nullptr, kChannel},
+    option{nullptr, 0, nullptr, 0},
+};
+
+Result<int> number(const char* text, std::string_view what) {
+    const std::string_view digits(text);
+    int value = 0;
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
+    if (error != std::errc() || end != digits.end())
+        return fail(fmt::format("{}: '{}' is not a number", what, digits));
+    return value;
+}
+
+Result<int> facility(const char* text) {
+    const std::string_view name(text);
+    if (name == "user") return LOG_USER;
+    if (name == "daemon") return LOG_DAEMON;
+    const auto local = number(name.starts_with("local") ? text + 5 : text,
+                              "-S takes 0-7, local0-local7, user or daemon");
+    if (!local) return fail(local.error());
+    if (*local < 0 || *local > 7) return fail("-S takes 0-7, local0-local7, user or daemon");
+    return LOG_LOCAL0 + (*local << 3);
+}
+
+// systemd.exec(5): $JOURNAL_STREAM holds device and inode of the journal's end of stderr.
+bool stderr_is_journal() {
+    const char* stream = std::getenv("JOURNAL_STREAM");
+    struct stat info{};
+    return stream != nullptr && ::fstat(STDERR_FILENO, &info) == 0 &&
+           fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
+}
+
+}  // namespace
+
+std::string usage() {
+    return "Usage: vipd [OPTION...]\n"
+           "Load balancing by XDP and failover by VRRP, from keepalived.conf.\n"
+           "\n"
+           "  -f, --use-file=FILE       configuration (default /etc/vipd/vipd.conf, then\n"
+           "                            /etc/keepalived/keepalived.conf)\n"
+           "  -t, --config-test[=FILE]  check the configuration, report to stderr (or append to\n"
+           "                            FILE) and exit: 0 good, 4 cannot run, 5 errors, would "
+           "run,\n"
+           "                            6 script security; with several -f also compare them as "
+           "peers\n"
+           "  -n, --dont-fork           stay in the foreground\n"
+           "  -l, --log-console         log to stderr instead of syslog or the journal\n"
+           "  -D, --log-detail          log more (the same as --debug)\n"
+           "  -S, --log-facility=N      syslog facility: 0-7, local0-7, user, daemon\n"
+           "  -g, --log-file=FILE       log to a file\n"
+           "  -G, --no-syslog           no syslog (with -l or -g)\n"
+           "  -P, --vrrp                VRRP only, no health checks\n"
+           "  -C, --check               forwarding and health checks only, no VRRP\n"
+           "  -I, --dont-release-ipvs   keep forwarding without limit after a stop\n"
+           "  -p, --pid=FILE            pid file\n"
+           "  -i, --config-id=ID        keep the configuration lines marked @ID\n"
+           "  -s, --namespace=NAME      run in this network namespace\n"
+           "      --detach              take the data plane that a stopped vipd left off the\n"
+           "                            interfaces, and exit (with --instance=NAME: of that "
+           "instance)\n"
+           "  -v, --version             version\n"
+           "  -h, --help                this text\n";
+}
+
+Result<Options> parse_options(int argc, char** argv) {
+    Options options;
+    bool vrrp_only = false;
+    bool check_only = false;
+    optind = 0;  // glibc: start anew, also when called twice
+    opterr = 0;
+    for (;;) {
+        const int given =
+            ::getopt_long(argc, argv, ":f:PClDS:g::GnIp:i:s:t::vh", kLongOptions.data(), nullptr);
+        if (given == -1) break;
+        switch (given) {
+            case 'f':
+                options.files.emplace_back(optarg);
+                break;
+            case 't':
+                options.action = Options::Action::Test;
+                if (optarg != nullptr) options.test_output = optarg;
+                break;
+            case 'i':
+                options.config_id = optarg;
+                break;
+            case 's':
+                options.net_namespace = optarg;
+                break;
+            case 'p':
+                options.pid_file = optarg;
+                break;
+            case 'n':
+                options.foreground = true;
+                break;
+            case 'l':
+                options.console = true;
+                break;
+            case 'D':
+            case kDebug:
+                options.log.debug = true;
+                break;
+            case 'S': {
+                const auto value = facility(optarg);
+                if (!value) return fail(value.error());
+                options.log.facility = *value;
+                break;
+            }
+            case 'g':
+                options.log.target = log::Target::File;
+                options.log.file = optarg != nullptr ? optarg : "/var/log/vipd.log";
+                break;
+            case 'G':
+                break;
+            case 'P':
+                vrrp_only = true;
+                break;
+            case 'C':
+                check_only = true;
+                break;
+            case 'I':
+                options.keep_services = true;
+                break;
+            case 'v':
+                options.action = Options::Action::Version;
+                return options;
+            case 'h':
+                options.action = Options::Action::Help;
+                return options;
+            case kDetach:
+                options.action = Options::Action::Detach;
+                break;
+            case kInstance:
+                options.instance = optarg;
+                break;
+            case kRole:
+                options.role = optarg;
+                break;
+            case kChannel: {
+                const auto value = number(optarg, "--channel");
+                if (!value) return fail(value.error());
+                options.channel = *value;
+                break;
+            }
+            case ':':
+                return fail(fmt::format("option '{}' needs a value", argv[optind - 1]));
+            default:
+                return fail(fmt::format("unknown option '{}'", argv[optind - 1]));
+        }
+    }
+    if (optind < argc) return fail(fmt::format("unexpected word '{}'", argv[optind]));
+    // As keepalived: both together are the same as neither.
+    if (vrrp_only != check_only) {
+        options.vrrp = vrrp_only;
+        options.check = check_only;
+    }
+    if (options.action == Options::Action::Run && options.files.size() > 1)
+        return fail("several -f are for -t only");
+    if (options.log.target != log::Target::File) {
+        if (options.console)
+            options.log.target = log::Target::Console;
+        else if (stderr_is_journal())
+            options.log.target = log::Target::Journal;
+        else
+            options.log.target = log::Target::Syslog;
+    }
+    return options;
+}
+
+std::string config_path(const Options& options) {
+    if (!options.files.empty()) return options.files.front();
+    return ::access(kDefaultConfig, F_OK) == 0 ? kDefaultConfig : kKeepalivedConfig;
+}
+
+std::vector<std::string> log_arguments(const log::Options& options) {
+    std::vector<std::string> arguments;
+    switch (options.target) {
+        case log::Target::Console:
+            arguments.emplace_back("-l");
+            break;
+        case log::Target::File:
+            arguments.push_back("--log-file=" + options.file);
+            break;
+        case log::Target::Syslog:
+            if (options.facility == LOG_USER)
+                arguments.emplace_back("-Suser");
+            else if (options.facility >= LOG_LOCAL0)
+                arguments.push_back(fmt::format("-S{}", (options.facility - LOG_LOCAL0) >> 3));
+            break;
+        case log::Target::Journal:
+            break;
+    }
+    if (options.debug) arguments.emplace_back("-D");
+    return arguments;
+}
+
+}  // namespace vipd::daemon

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// vipd's command line: keepalived's flags where they mean the same.
+#pragma once
+
+#include "userspace/base/log.hpp"
+
+#include <vipd/error.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vipd::daemon {
+
+struct Options {
+    enum class Action : std::uint8_t { Run, Test, Detach, Version, Help };
+    Action action = Action::Run;
+    std::vector<std::string> files;  ///< -f; empty: the default path
+    std::string test_output;         ///< -t=FILE; empty: stderr
+    std::string config_id;           ///< -i
+    std::string net_namespace;       ///< -s
+    std::string pid_file;            ///< -p; empty: in the run directory
+    std::string instance;            ///< --detach: whose pins
+    bool foreground = false;         ///< -n
+    bool console = false;            ///< -l
+    bool vrrp = true;                ///< -C switches it off
+    bool check = true;               ///< -P switches it off
+    bool keep_services = false;      ///< -I: forwarding goes on after stop without limit
+    log::Options log;
+
+    // Of the role processes, started by core: not for people.
+    std::string role;
+    int channel = -1;
+};
+
+inline constexpr const char* kDefaultConfig = "/etc/vipd/vipd.conf";
+inline constexpr const char* kKeepalivedConfig = "/etc/keepalived/keepalived.conf";
+
+/// An error is one sentence for the user, who is then pointed to --help.
+Result<Options> parse_options(int argc, char** argv);
+
+/// The --help text.
+std::string usage();
+
+/// The file to read: the given one, else vipd's default, else keepalived's.
+std::string config_path(const Options& options);
+
+/// The flags that make a role process log like its core.
+std::vector<std::string> log_arguments(const log::Options& options);
+
+}  // namespace vipd::daemon
