@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace vipd::dataplane {
 
@@ -48,6 +49,17 @@ void BpfDataplane::for_each_flow(const std::function<bool(const Flow&)>& visit) 
         const auto flow = flow_at(slot, now);
         if (flow && !visit(*flow)) return;
     }
+}
+
+std::uint64_t BpfDataplane::scan_flows(std::uint64_t cursor,
+                                       std::uint64_t slots,
+                                       const std::function<void(const Flow&)>& visit) const {
+    const Tick now = now_ticks();
+    const std::uint64_t size = table_->slots();
+    const std::uint64_t end = cursor + std::min(slots, size - std::min(cursor, size));
+    for (; cursor < end; ++cursor)
+        if (const auto flow = flow_at(static_cast<std::uint32_t>(cursor), now)) visit(*flow);
+    return cursor < size ? cursor : 0;
 }
 
 Dataplane::StoreResult BpfDataplane::store_flows(std::span<const Flow> flows) {
@@ -114,15 +126,18 @@ std::uint64_t BpfDataplane::take_changes(const std::function<void(const Flow&)>&
 
 void BpfDataplane::sweep(Seconds round, const std::function<void(const Flow&)>& refresh) {
     const TimePoint started = Clock::now();
-    const Nanos length = std::max<Nanos>(round, Millis(100));
-    const Nanos passed = last_sweep_ ? started - *last_sweep_ : length / 100;
+    const Nanos passed = last_sweep_ ? started - *last_sweep_ : Nanos(round) / 100;
     last_sweep_ = started;
     // As many slots as this much of the round is worth.
-    const double share = static_cast<double>(passed.count()) / static_cast<double>(length.count());
-    const auto part = static_cast<std::uint32_t>(
-        std::clamp(share * table_->slots() + 1, 1.0, static_cast<double>(kSlotsPerSweep)));
+    std::uint32_t part = table_->slots();
+    if (round > Seconds(0)) {
+        const double share = static_cast<double>(passed.count()) /
+                             static_cast<double>(Nanos(round).count());
+        part = static_cast<std::uint32_t>(
+            std::clamp(share * table_->slots() + 1, 1.0, static_cast<double>(kSlotsPerSweep)));
+    }
     const Tick now = now_ticks();
-    const Tick recent = to_ticks(length);
+    const Tick recent = round > Seconds(0) ? to_ticks(round) : std::numeric_limits<Tick>::max();
 
     counting_.resize(std::max(counting_.size(), registry_.size()));
     for (std::uint32_t i = 0; i < std::min(part, table_->slots()); ++i) {

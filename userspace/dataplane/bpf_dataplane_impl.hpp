@@ -47,6 +47,9 @@ class BpfDataplane final : public Dataplane {
     ConnectionCount connections(const ServiceKey& service, const Endpoint& real) const override;
     TableUse table_use() const override { return use_; }
     void for_each_flow(const std::function<bool(const Flow&)>& visit) const override;
+    std::uint64_t scan_flows(std::uint64_t cursor,
+                             std::uint64_t slots,
+                             const std::function<void(const Flow&)>& visit) const override;
     StoreResult store_flows(std::span<const Flow> flows) override;
     int change_fd() const override;
     std::uint64_t take_changes(const std::function<void(const Flow&)>& visit) override;
