@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a health checker decides, free of sockets and clocks.
+//
+// One checker watches one real server of one virtual server. step() turns what happened (begin, a
+// timer, the end of an attempt) into what is to be done (arm the timer, start an attempt, report).
+// The rules are keepalived's:
+//  - the first failed attempt after the start takes the server down at once; later ones only after
+//    `retry` further attempts, `delay_before_retry` apart;
+//  - a server that is down is asked every `delay_loop`, one passed attempt brings it back;
+//  - HTTP_GET asks one URL each `delay_loop`; a server is up when all have passed in a row, and one
+//    that failed is asked first before all are asked again.
+#pragma once
+
+#include <vipd/address.hpp>
+#include <vipd/time.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace vipd::check {
+
+struct Timing {
+    Nanos delay_loop{Seconds(60)};
+    Nanos connect_timeout{Seconds(5)};
+    std::uint32_t retry = 1;
+    Nanos delay_before_retry{Seconds(1)};
+    Nanos warmup{Seconds(-1)};  ///< the first attempt comes within this; < 0: within delay_loop
+    bool operator==(const Timing&) const = default;
+};
+
+struct HttpUrl {
+    std::string path = "/";
+    std::string digest{};  ///< MD5 of the body in hex; empty: not compared
+    std::vector<std::pair<std::uint16_t, std::uint16_t>>
+        status_codes{};         ///< ranges; empty: 200-299
+    std::string virtualhost{};  ///< Host header; empty: address and port
+    bool operator==(const HttpUrl&) const = default;
+};
+
+enum class HttpVersion : std::uint8_t { V1_0, V1_0C, V1_1 };  ///< C: with Connection: close
+enum class Kind : std::uint8_t { Tcp, Http, Misc };
+
+struct Settings {
+    Kind kind = Kind::Tcp;
+    Timing timing;
+    bool alpha = false;  ///< down until the first attempt has passed
+
+    Endpoint target;    // Tcp, Http
+    IpAddress bind_to;  ///< none: any
+    std::vector<HttpUrl> urls;
+    HttpVersion http_version = HttpVersion::V1_0;
+
+    std::vector<std::string> argv;  // Misc
+    std::string user, group;
+    Nanos script_timeout{0};
+    bool dynamic_weight = false;  ///< exit status 2..255 asks for the weight status - 2
+
+    /// The same question to the same server: state survives a reload, new timing is taken over.
+    bool asks_the_same(const Settings& other) const;
+};
+
+/// How an attempt ended.
+struct Outcome {
+    enum class Verdict : std::uint8_t {
+        Passed,
+        Failed,
+        NotRun,  ///< could not be made here (no descriptor, bind): says nothing about the server
+    };
+    Verdict verdict = Verdict::Failed;
+    std::string detail;        ///< "connection refused", "HTTP status 503", ...
+    std::int32_t weight = -1;  ///< >= 0: what a dynamic MISC_CHECK asks for
+
+    static Outcome passed(std::string detail = {}) {
+        return {Verdict::Passed, std::move(detail), -1};
+    }
+    static Outcome failed(std::string detail) { return {Verdict::Failed, std::move(detail), -1}; }
+    static Outcome not_run(std::string detail) { return {Verdict::NotRun, std::move(detail), -1}; }
+};
+
+/// A script's exit status as an outcome; -1: killed by a signal, timed out or not started.
+Outcome judge_script(const Settings& settings, std::int32_t exit_status, const std::string& detail);
+
+/// What a server answered to one URL, judged. `md5` is in lower-case hex.
+Outcome judge_http(const HttpUrl& url, long status, const std::string& md5);
+
+struct State {
+    bool up = true;
+    bool has_run = false;  ///< has once said up or down of its own knowledge
+    std::uint32_t failures = 0;
+    std::size_t url = 0;          ///< which is asked next
+    bool url_has_failed = false;  ///< `url` took the server down
+    std::int32_t weight = -1;     ///< last one asked for
+    std::uint64_t attempt = 0;    ///< number of the last attempt started
+    bool running = false;
+    TimePoint started;
+    TimePoint next;  ///< when the next attempt is due
+};
+
+// Events.
+struct Begin {
+    double fraction = 0;             ///< random, 0..1: where in the warm-up the first attempt lies
+    std::optional<bool> known_up{};  ///< the server's state from before, if any
+    bool judged = false;             ///< this very question led to it: retries count from the first
+    std::int32_t weight = -1;        ///< last one asked for, if any
+};
+struct Due {};
+struct Finished {
+    std::uint64_t attempt = 0;
+    Outcome outcome;
+};
+using Event = std::variant<Begin, Due, Finished>;
+
+// Actions.
+struct StartAt {
+    TimePoint when;  ///< send Due then
+};
+struct Launch {
+    std::uint64_t attempt = 0;  ///< to be echoed in Finished
+    std::size_t url = 0;
+};
+/// The checker's state has changed, or is known for the first time, or asks for another weight.
+struct Report {
+    bool up = false;
+    bool changed = false;       ///< up or down as well as known; else only the weight
+    std::uint32_t retries = 0;  ///< attempts made in vain before it was called down
+    std::string reason;
+    std::int32_t weight = -1;
+};
+using Action = std::variant<StartAt, Launch, Report>;
+
+/// Changes `state` by `event` at `now`; actions are to be carried out in order. An event that does
+/// not fit (an old attempt's end, a second Due) changes nothing.
+std::vector<Action> step(State& state, const Settings& settings, const Event& event, TimePoint now);
+
+}  // namespace vipd::check
