@@ -49,10 +49,10 @@ enum class Severity : std::uint8_t {
 struct Diagnostic {
     Severity severity = Severity::Error;
     Location at;
-    std::string message;       ///< one sentence without a full stop
-    std::string hint;          ///< "did you mean 'notify_backup'?"; empty for none
-    std::string source;        ///< the line's text
-    std::uint32_t length = 1;  ///< how many characters the caret underlines
+    std::string message;          ///< one sentence without a full stop
+    std::string hint;             ///< "did you mean 'notify_backup'?"; empty for none
+    std::string source;           ///< the line's text
+    std::uint32_t length = 1;     ///< how many characters the caret underlines
     bool keepalived_too = false;  ///< a Warning that keepalived gives too: exit status 5
 };
 

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// From statements to the model, one function per block family. Inside this folder only.
+#pragma once
+
+#include "userspace/config/values.hpp"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace vipd::config {
+
+/// What the functions share while one file is read.
+struct Parsing {
+    Config& config;
+    Reporter& reporter;
+    const Environment& environment;
+    /// global_defs' dynamic_interfaces: a missing interface is no mistake then.
+    bool dynamic_interfaces = false;
+    /// "keyword name" of each named block so far, with its line.
+    std::map<std::string, std::uint32_t> defined{};
+    /// Names whose definition was faulty: already reported, no need to call them undefined too.
+    std::set<std::string, std::less<>> faulty_scripts{};
+    /// Instances that are left out, as those of IPv6: sync groups may name them.
+    std::set<std::string, std::less<>> left_out_instances{};
+    /// Instances with no_virtual_ipaddress.
+    std::set<std::string, std::less<>> without_vips{};
+    /// Interfaces that were named, checked once global_defs is known.
+    std::vector<Word> interfaces{};
+};
+
+void parse_global_defs(Parsing& parsing, const Statement& statement);
+void parse_vipd(Parsing& parsing, const Statement& statement);
+void parse_vrrp_instance(Parsing& parsing, const Statement& statement);
+void parse_sync_group(Parsing& parsing, const Statement& statement);
+void parse_vrrp_script(Parsing& parsing, const Statement& statement);
+void parse_virtual_server(Parsing& parsing, const Statement& statement);
+
+/// What a virtual_server, a real_server and a checker may say about checking; the nearest counts.
+struct CheckSettings {
+    std::optional<Nanos> delay_loop, connect_timeout, delay_before_retry, warmup;
+    std::optional<std::uint32_t> retry;
+    std::optional<std::string> virtualhost;
+
+    /// Takes the statement if it is one of these settings.
+    bool read(Parsing& parsing, const Statement& statement);
+    /// Own settings, and `outer` for those that are not set here.
+    CheckSettings within(const CheckSettings& outer) const;
+};
+
+struct CheckerDraft {
+    Checker checker;
+    CheckSettings settings;
+};
+
+/// One TCP_CHECK, HTTP_GET or MISC_CHECK; nothing where it cannot work.
+std::optional<CheckerDraft> parse_checker(Parsing& parsing, const Statement& statement);
+
+/// One line of virtual_ipaddress; nothing where it is no address.
+std::optional<VipAddress> parse_vip(Parsing& parsing, const Statement& line);
+
+/// Reads one notify_* keyword into `notify`; false: it is another keyword.
+bool read_notify(Parsing& parsing, const Statement& statement, Notify& notify);
+
+/// What can be told only once the whole file is known: inherited values, references between
+/// blocks, interfaces and scripts of this machine.
+void resolve_vrrp(Parsing& parsing);
+void check_interfaces(Parsing& parsing);
+void check_scripts(Parsing& parsing);
+
+}  // namespace vipd::config

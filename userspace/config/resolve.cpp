@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only the whole file can tell: inherited values, names that refer to other blocks, values
+// that exclude one another, interfaces of this machine.
+#include "userspace/config/parser.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace vipd::config {
+
+namespace {
+
+/// Instances and scripts by name.
+struct Names {
+    std::map<std::string_view, std::size_t> instances;
+    std::map<std::string_view, std::size_t> scripts;
+};
+
+template <class T>
+void inherit(Value<T>& own, const Value<T>& global) {
+    if (!own.set) own.value = global.value;
+}
+
+template <class T>
+void complain(Parsing& parsing, const Value<T>& value, std::string message) {
+    parsing.reporter.complaint(parsing.reporter.word_at(value.at), std::move(message));
+}
+
+void complain(Parsing& parsing, const Location& at, std::string message) {
+    parsing.reporter.complaint(parsing.reporter.word_at(at), std::move(message));
+}
+
+void fault(Parsing& parsing, const Location& at, std::string message) {
+    parsing.reporter.error(parsing.reporter.word_at(at), std::move(message));
+}
+
+void inherit_globals(Parsing& parsing, VrrpInstance& instance) {
+    const GlobalDefs& global = parsing.config.global;
+    inherit(instance.version, global.vrrp_version);
+    inherit(instance.garp_master_delay, global.garp_master_delay);
+    inherit(instance.garp_master_repeat, global.garp_master_repeat);
+    inherit(instance.garp_master_refresh, global.garp_master_refresh);
+    inherit(instance.garp_master_refresh_repeat, global.garp_master_refresh_repeat);
+    inherit(instance.down_timer_adverts, global.down_timer_adverts);
+    inherit(instance.skip_check_adv_addr, global.skip_check_adv_addr);
+    inherit(instance.strict, global.strict);
+}
+
+void settle_priority(Parsing& parsing, VrrpInstance& instance) {
+    if (!instance.priority.set && *instance.initial_master) {
+        instance.priority.value = 255;
+        parsing.reporter.warning(
+            parsing.reporter.word_at(instance.initial_master.at),
+            fmt::format(
+                "state MASTER of {} without a priority means priority 255, the address owner",
+                quoted(instance.name)));
+    }
+    const bool owner = *instance.priority == 255;
+    if (!instance.initial_master.set) instance.initial_master.value = owner;
+    if (*instance.strict && instance.initial_master.set && *instance.initial_master != owner) {
+        complain(parsing,
+                 instance.initial_master,
+                 fmt::format("strict mode: state MASTER of {} must go with priority 255, and only "
+                             "with it; state {} is used",
+                             quoted(instance.name),
+                             owner ? "MASTER" : "BACKUP"));
+        instance.initial_master.value = owner;
+    }
+}
+
+void settle_preemption(Parsing& parsing, VrrpInstance& instance) {
+    const bool delay = *instance.preempt_delay > Nanos(0);
+    if (*instance.initial_master) {
+        if (*instance.nopreempt)
+            complain(
+                parsing, instance.nopreempt, "nopreempt does not go with state MASTER; ignored");
+        if (delay)
+            complain(parsing,
+                     instance.preempt_delay,
+                     "preempt_delay does not go with state MASTER; ignored");
+        instance.nopreempt.value = false;
+        instance.preempt_delay.value = Nanos(0);
+        return;
+    }
+    if (delay && *instance.strict) {
+        complain(
+            parsing, instance.preempt_delay, "preempt_delay does not go with strict mode; ignored");
+        instance.preempt_delay.value = Nanos(0);
+    } else if (delay && *instance.nopreempt) {
+        complain(
+            parsing, instance.preempt_delay, "preempt_delay does not go with nopreempt; ignored");
+        instance.preempt_delay.value = Nanos(0);
+    }
+}
+
+void settle_authentication(Parsing& parsing, VrrpInstance& instance) {
+    if (instance.auth_pass.value.empty()) return;
+    if (*instance.version == 3)
+        complain(parsing,
+                 instance.auth_pass,
+                 "VRRP version 3 has no authentication (RFC 5798); it is not used");
+    else if (*instance.strict)
+        complain(parsing,
+                 instance.auth_pass,
+                 "authentication does not go with strict mode; it is not used");
+    else
+        return;
+    instance.auth_pass.value.clear();
+}
+
+/// RFC 3768: whole seconds up to 255; RFC 5798: centiseconds up to 40.95 s.
+void settle_interval(Parsing& parsing, VrrpInstance& instance) {
+    const Nanos unit = *instance.version == 3 ? Nanos(10'000'000) : Nanos(1'000'000'000);
+    const Nanos longest = *instance.version == 3 ? unit * 4095 : unit * 255;
+    const Nanos given = *instance.advert_int;
+    Nanos rounded = unit * ((given + unit / 2) / unit);
+    rounded = std::clamp(rounded, unit, longest);
+    if (rounded == given) return;
+    instance.advert_int.value = rounded;
+    complain(parsing,
+             instance.advert_int,
+             fmt::format("VRRP version {} knows {} only; {} s is used",
+                         *instance.version,
+                         *instance.version == 3 ? "hundredths of a second up to 40.95 s"
+                                                : "whole seconds up to 255",
+                         std::chrono::duration<double>(rounded).count()));
+}
+
+/// IPv6 is for a later day; an instance with nothing else is left out. True: keep it.
+bool settle_addresses(Parsing& parsing, VrrpInstance& instance) {
+    Reporter& reporter = parsing.reporter;
+    auto& vips = instance.virtual_ipaddress;
+    const bool v6 = !vips.empty() && vips.front().prefix.address.is_v6();
+    const auto drop_foreign = [&](std::vector<VipAddress>& list, bool main) {
+        std::erase_if(list, [&](const VipAddress& vip) {
+            if (vip.prefix.address.is_v6() == v6 && main) return false;
+            if (main) {
+                complain(parsing,
+                         vip.at,
+                         "all addresses of virtual_ipaddress must be of one family; ignored");
+                return true;
+            }
+            if (vip.prefix.address.is_v4()) return false;
+            reporter.warning(reporter.word_at(vip.at),
+                             "IPv6 addresses are not done by vipd yet; ignored");
+            return true;
+        });
+    };
+    drop_foreign(vips, true);
+    if (v6) {
+        reporter.warning(reporter.word_at(instance.at),
+                         fmt::format("IPv6 is not done by vipd yet; vrrp_instance {} is ignored",
+                                     quoted(instance.name)));
+        return false;
+    }
+    drop_foreign(instance.virtual_ipaddress_excluded, false);
+    if (vips.empty() && !parsing.without_vips.contains(instance.name))
+        complain(parsing,
+                 instance.at,
+                 fmt::format("vrrp_instance {} has no virtual_ipaddress", quoted(instance.name)));
+    return true;
+}
+
+void settle_transport(Parsing& parsing, VrrpInstance& instance) {
+    std::erase_if(instance.unicast_peers, [&](const Value<IpAddress>& peer) {
+        if (peer->is_v4()) return false;
+        fault(parsing, peer.at, "this unicast_peer is not of the instance's family; ignored");
+        return true;
+    });
+    for (auto* source : {&instance.unicast_src_ip, &instance.mcast_src_ip}) {
+        if (!source->set || source->value.is_v4()) continue;
+        fault(parsing, source->at, "this source address is not of the instance's family; ignored");
+        *source = {};
+    }
+    if (!instance.unicast_peers.empty()) {
+        if (instance.interface.value.empty() && !instance.unicast_src_ip.set)
+            fault(parsing,
+                  instance.at,
+                  fmt::format("vrrp_instance {} needs an interface or a unicast_src_ip",
+                              quoted(instance.name)));
+        return;
+    }
+    if (instance.unicast_src_ip.set && !instance.unicast_src_ip.value.is_v6())
+        complain(parsing,
+                 instance.unicast_src_ip,
+                 "unicast_src_ip without a unicast_peer: multicast is used");
+    if (instance.interface.value.empty())
+        fault(parsing,
+              instance.at,
+              fmt::format("vrrp_instance {} has no interface", quoted(instance.name)));
+}
+
+void settle_tracking(Parsing& parsing, const Names& names, VrrpInstance& instance) {
+    std::erase_if(instance.track_interfaces, [&](const TrackedInterface& tracked) {
+        if (tracked.name != *instance.interface) return false;
+        complain(parsing,
+                 tracked.at,
+                 fmt::format("{} is the instance's own interface and tracked anyway; ignored",
+                             quoted(tracked.name)));
+        return true;
+    });
+    std::erase_if(instance.track_scripts, [&](const TrackedScript& tracked) {
+        if (names.scripts.contains(tracked.name)) return false;
+        if (!parsing.faulty_scripts.contains(tracked.name)) {
+            fault(parsing,
+                  tracked.at,
+                  fmt::format("there is no vrrp_script {}; ignored", quoted(tracked.name)));
+        } else {
+            parsing.reporter.warning(
+                parsing.reporter.word_at(tracked.at),
+                fmt::format("vrrp_script {} is faulty; {} runs as if it did not track it",
+                            quoted(tracked.name),
+                            quoted(instance.name)));
+        }
+        return true;
+    });
+}
+
+/// Two instances may share a VRID on an interface only if they speak to different peers.
+void check_vrids(Parsing& parsing) {
+    std::map<std::pair<std::string_view, unsigned>, std::vector<const VrrpInstance*>> users;
+    for (const auto& instance : parsing.config.instances) {
+        if (*instance.virtual_router_id == 0) continue;
+        auto& others = users[{*instance.interface, *instance.virtual_router_id}];
+        for (const auto* other : others) {
+            const auto common = [&](const Value<IpAddress>& peer) {
+                return std::any_of(other->unicast_peers.begin(),
+                                   other->unicast_peers.end(),
+                                   [&](const auto& theirs) { return *theirs == *peer; });
+            };
+            const bool both_unicast =
+                !instance.unicast_peers.empty() && !other->unicast_peers.empty();
+            const bool disjoint =
+                both_unicast &&
+                std::none_of(instance.unicast_peers.begin(), instance.unicast_peers.end(), common);
+            if (disjoint) continue;
+            fault(
+                parsing,
+                instance.virtual_router_id.at,
+                fmt::format("virtual_router_id {} on {} belongs to {} already (line {})",
+                            *instance.virtual_router_id,
+                            instance.interface.value.empty() ? "no interface" : *instance.interface,
+                            quoted(other->name),
+                            other->virtual_router_id.at.line));
+            break;
+        }
+        // Enough to find a clash, and it keeps garbage linear.
+        if (others.size() < 16) others.push_back(&instance);
+    }
+}
+
+void resolve_group(Parsing& parsing,
+                   const Names& names,
+                   SyncGroup& group,
+                   std::map<std::string, std::string>& group_of) {
+    std::size_t left_out = 0;
+    std::erase_if(group.members, [&](const Value<std::string>& member) {
+        const auto instance = names.instances.find(*member);
+        if (instance == names.instances.end()) {
+            if (parsing.left_out_instances.contains(*member)) {
+                ++left_out;
+                return true;
+            }
+            fault(parsing,
+                  member.at,
+                  fmt::format("there is no vrrp_instance {}; ignored", quoted(*member)));
+            return true;
+        }
+        const auto [owner, is_new] = group_of.try_emplace(*member, group.name);
+        if (is_new) return false;
+        fault(parsing,
+              member.at,
+              fmt::format("{} is in vrrp_sync_group {} already; ignored",
+                          quoted(*member),
+                          quoted(owner->second)));
+        return true;
+    });
+    if (group.members.size() + left_out < 2)
+        complain(parsing,
+                 group.at,
+                 fmt::format("vrrp_sync_group {} has {}",
+                             quoted(group.name),
+                             group.members.size() + left_out == 0
+                                 ? "no instance; ignored"
+                                 : "one instance only; probably not what you want"));
+    for (const auto& member : group.members) {
+        auto& instance = parsing.config.instances[names.instances.find(*member)->second];
+        for (auto& tracked : instance.track_interfaces) {
+            if (tracked.weight == 0) continue;
+            complain(parsing,
+                     tracked.at,
+                     "a member of a sync group tracks an interface without weight; 0 is used");
+            tracked.weight = 0;
+        }
+        std::erase_if(instance.track_scripts, [&](const TrackedScript& tracked) {
+            const int inherited = *parsing.config.scripts[names.scripts.at(tracked.name)].weight;
+            if (tracked.weight.value_or(inherited) == 0) return false;
+            complain(parsing,
+                     tracked.at,
+                     "a member of a sync group cannot track a script with a weight; ignored");
+            return true;
+        });
+    }
+}
+
+}  // namespace
+
+void resolve_vrrp(Parsing& parsing) {
+    Config& config = parsing.config;
+    Names names;
+    for (std::size_t at = 0; at < config.scripts.size(); ++at)
+        names.scripts.emplace(config.scripts[at].name, at);
+    std::erase_if(config.instances, [&](VrrpInstance& instance) {
+        inherit_globals(parsing, instance);
+        if (!instance.virtual_ipaddress.empty() &&
+            instance.virtual_ipaddress.front().prefix.address.is_v6())
+            instance.version.value = 3;  // version 2 (RFC 3768) is for IPv4
+        settle_priority(parsing, instance);
+        settle_preemption(parsing, instance);
+        settle_authentication(parsing, instance);
+        settle_interval(parsing, instance);
+        if (*instance.virtual_router_id == 0)
+            fault(parsing,
+                  instance.at,
+                  fmt::format("vrrp_instance {} has no virtual_router_id; ignored",
+                              quoted(instance.name)));
+        const bool keep = settle_addresses(parsing, instance);
+        if (!keep || *instance.virtual_router_id == 0) {
+            parsing.left_out_instances.insert(instance.name);
+            return true;
+        }
+        settle_transport(parsing, instance);
+        settle_tracking(parsing, names, instance);
+        return false;
+    });
+    for (std::size_t at = 0; at < config.instances.size(); ++at)
+        names.instances.emplace(config.instances[at].name, at);
+    check_vrids(parsing);
+    std::map<std::string, std::string> group_of;
+    for (auto& group : config.sync_groups) resolve_group(parsing, names, group, group_of);
+    std::erase_if(config.sync_groups, [](const SyncGroup& group) { return group.members.empty(); });
+    if (config.global.sync_daemon && !config.global.sync_daemon->instance.empty() &&
+        !names.instances.contains(config.global.sync_daemon->instance))
+        fault(parsing,
+              config.global.sync_daemon->at,
+              fmt::format("lvs_sync_daemon names vrrp_instance {}, which does not exist",
+                          quoted(config.global.sync_daemon->instance)));
+}
+
+void check_interfaces(Parsing& parsing) {
+    if (!parsing.environment.interface_exists) return;
+    std::map<std::string_view, bool> known;
+    for (const auto& word : parsing.interfaces) {
+        const auto [entry, is_new] = known.try_emplace(word.text, false);
+        if (is_new) entry->second = parsing.environment.interface_exists(word.text);
+        if (entry->second) continue;
+        const std::string message = fmt::format("interface {} does not exist", quoted(word.text));
+        if (parsing.dynamic_interfaces)
+            parsing.reporter.warning(word, message + " yet");
+        else
+            parsing.reporter.error(word, message);
+    }
+}
+
+}  // namespace vipd::config

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands that cannot run on this machine, and script security (keepalived.md 3.14).
+#include "userspace/config/parser.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vipd::config {
+
+namespace {
+
+class ScriptCheck {
+  public:
+    explicit ScriptCheck(Parsing& parsing) : parsing_(parsing) {}
+
+    /// Why `script` cannot run; remembers those that can, for script security.
+    std::optional<std::string> problem(const Script& script) {
+        const GlobalDefs& global = parsing_.config.global;
+        Script as_run = script;
+        if (as_run.user.empty()) {
+            as_run.user = *global.script_user;
+            as_run.group = *global.script_group;
+            // With script security root is no default any more.
+            if (as_run.user.empty() && *global.enable_script_security)
+                as_run.user = "keepalived_script";
+        }
+        default_user_ = as_run.user != script.user && !global.script_user.set;
+        auto found = parsing_.environment.script_problem(as_run);
+        if (!found && !runnable_) runnable_ = script.at;
+        return found;
+    }
+
+    /// A notify or quorum command: keepalived only logs that it will not run.
+    void optional(std::optional<Script>& script, std::string_view what) {
+        if (!script) return;
+        const auto why = problem(*script);
+        if (!why) return;
+        report(*script, fmt::format("{} will not run: {}: {}", what, script->argv.front(), *why));
+        script.reset();
+    }
+
+    /// keepalived only logs a script that is not there, but counts a missing default user.
+    void report(const Script& script, std::string message) {
+        const Word word = parsing_.reporter.word_at(script.at);
+        if (default_user_)
+            parsing_.reporter.complaint(word, std::move(message), "set script_user in global_defs");
+        else
+            parsing_.reporter.warning(word, std::move(message));
+    }
+
+    void notify(Notify& notify) {
+        optional(notify.master, "notify_master");
+        optional(notify.backup, "notify_backup");
+        optional(notify.fault, "notify_fault");
+        optional(notify.stop, "notify_stop");
+        optional(notify.any, "notify");
+    }
+
+    void report_security() {
+        if (!runnable_ || *parsing_.config.global.enable_script_security) return;
+        parsing_.reporter.security(parsing_.reporter.word_at(*runnable_),
+                                   "scripts run, but script security is not enabled",
+                                   "put enable_script_security into global_defs, and script_user");
+        runnable_.reset();
+    }
+
+  private:
+    Parsing& parsing_;
+    std::optional<Location> runnable_;
+    bool default_user_ = false;  ///< the last one asked about would run as keepalived_script
+};
+
+void check_track_scripts(Parsing& parsing, ScriptCheck& check) {
+    Config& config = parsing.config;
+    std::set<std::string, std::less<>> dropped;
+    std::erase_if(config.scripts, [&](const VrrpScript& script) {
+        const auto why = check.problem(script.script);
+        if (!why) return false;
+        parsing.reporter.error(
+            parsing.reporter.word_at(script.script.at),
+            fmt::format("vrrp_script {} cannot run: {}: {}; instances that track "
+                        "it run as if they did not",
+                        quoted(script.name),
+                        script.script.argv.front(),
+                        *why));
+        dropped.insert(script.name);
+        return true;
+    });
+    if (dropped.empty()) return;
+    for (auto& instance : config.instances)
+        std::erase_if(instance.track_scripts,
+                      [&](const TrackedScript& tracked) { return dropped.contains(tracked.name); });
+}
+
+}  // namespace
+
+void check_scripts(Parsing& parsing) {
+    if (!parsing.environment.script_problem) return;
+    ScriptCheck vrrp(parsing);
+    check_track_scripts(parsing, vrrp);
+    for (auto& instance : parsing.config.instances) vrrp.notify(instance.notify);
+    for (auto& group : parsing.config.sync_groups) vrrp.notify(group.notify);
+    vrrp.report_security();
+
+    ScriptCheck check(parsing);
+    for (auto& service : parsing.config.virtual_servers) {
+        check.optional(service.quorum_up, "quorum_up");
+        check.optional(service.quorum_down, "quorum_down");
+        for (auto& real : service.real_servers) {
+            check.optional(real.notify_up, "notify_up");
+            check.optional(real.notify_down, "notify_down");
+            std::erase_if(real.checkers, [&](const Checker& checker) {
+                if (checker.kind != Checker::Kind::Misc) return false;
+                const auto why = check.problem(checker.misc_path);
+                if (!why) return false;
+                check.report(checker.misc_path,
+                             fmt::format("this check cannot run and is left out: {}: {}",
+                                         checker.misc_path.argv.front(),
+                                         *why));
+                return true;
+            });
+        }
+    }
+    check.report_security();
+}
+
+}  // namespace vipd::config
