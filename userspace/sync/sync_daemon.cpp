@@ -410,6 +410,7 @@ Stats SyncDaemon::stats() const {
     Stats stats;
     stats.running = running();
     stats.synced = synced();
+    stats.half_open = half_open_.size();
     stats.unknown_address = unknown_address_;
     stats.changes_left_out = changes_left_out_;
     for (const auto& [address, peer] : peers_) {

@@ -77,6 +77,7 @@ struct PeerStats {
 struct Stats {
     bool running = false;
     bool synced = false;
+    std::uint64_t half_open = 0;        ///< connections not yet authenticated, now
     std::uint64_t unknown_address = 0;  ///< connections refused: not from a peer
     std::uint64_t changes_left_out =
         0;  ///< flow changes lost on this node, each made a snapshot due
