@@ -167,7 +167,7 @@ static __always_inline struct vipd_flow *flow_victim(const struct segment *p,
 						     __u32 *rank)
 {
 	struct vipd_flow *best = NULL;
-	__u64 best_cost = (__u64)VIPD_RANK_KEEP << 32;
+	__u64 best_cost = ~0ULL;
 	__u32 i;
 
 	for (i = 0; i < VIPD_FLOW_WAYS; i++) {
@@ -184,6 +184,8 @@ static __always_inline struct vipd_flow *flow_victim(const struct segment *p,
 		r = vipd_flow_rank(VIPD_READ_ONCE(flow->state),
 				   VIPD_READ_ONCE(flow->flags), age,
 				   VIPD_READ_ONCE(flow->timeout));
+		if (r == VIPD_RANK_KEEP)
+			continue;
 		/* The first free one; of the others the longest unseen. */
 		cost = r == VIPD_RANK_FREE ? 0 : ((__u64)r << 32) - age;
 		if (cost >= best_cost)

@@ -94,7 +94,7 @@ FlowTable::Stored FlowTable::store(const vipd_flow& flow, Tick now) {
     for (int tries = 0; tries < kTries; ++tries) {
         vipd_flow* best = nullptr;
         std::uint32_t best_version = 0;
-        std::uint64_t best_cost = std::uint64_t{VIPD_RANK_KEEP} << 32;
+        std::uint64_t best_cost = ~std::uint64_t{0};
         bool mine = false;
         for (std::uint32_t i = 0; i < VIPD_FLOW_WAYS && !mine; ++i) {
             vipd_flow& candidate = at(vipd_flow_slot(h, set_mask(), i));
@@ -110,6 +110,7 @@ FlowTable::Stored FlowTable::store(const vipd_flow& flow, Tick now) {
             }
             if ((version & 1U) != 0) continue;
             const std::uint32_t rank = rank_of(candidate, now);
+            if (rank == VIPD_RANK_KEEP) continue;
             const std::uint64_t cost =
                 rank == VIPD_RANK_FREE ? 0 : (std::uint64_t{rank} << 32) - age;
             if (cost < best_cost) {
