@@ -8,6 +8,7 @@
 
 #include <linux/if_ether.h>
 
+#include "bpf/lease.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/parse.bpf.h"
 
@@ -28,8 +29,6 @@ static __always_inline __u32 arp_verdict(struct cursor *c)
 {
 	struct arp_ipv4 *arp = c->pos;
 	struct vipd_claim_key key = {.family = VIPD_FAMILY_V4};
-	struct vipd_lease *lease;
-	__u32 zero = 0;
 
 	if ((void *)(arp + 1) > c->end)
 		return VIPD_PASS_ARP;
@@ -41,11 +40,7 @@ static __always_inline __u32 arp_verdict(struct cursor *c)
 	__builtin_memcpy(&key.address.v4, arp->target_ip, 4);
 	if (!bpf_map_lookup_elem(&vipd_claims, &key))
 		return VIPD_PASS_ARP;
-	lease = bpf_map_lookup_elem(&vipd_lease, &zero);
-	if (lease &&
-	    bpf_ktime_get_ns() <= *(const volatile __u64 *)&lease->until_ns)
-		return VIPD_PASS_ARP;
-	return VIPD_DROP_ARP_NO_LEASE;
+	return lease_held() ? VIPD_PASS_ARP : VIPD_DROP_ARP_NO_LEASE;
 }
 
 #endif

@@ -194,6 +194,8 @@ static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p,
 	service = match_service(&p->segment.key);
 	if (!service)
 		return VIPD_PASS_NO_SERVICE;
+	if (forwarding_ended())
+		return VIPD_PASS_STOPPED;
 	return serve(ctx, p, service, action);
 }
 
@@ -205,7 +207,7 @@ int vipd_ingress(struct xdp_md *ctx)
 	__u32 verdict = handle(ctx, &p, &action);
 
 	stats_verdict(verdict, p.segment.frame_len);
-	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_LOCAL)
+	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_STOPPED)
 		return XDP_PASS;
 	return action;
 }

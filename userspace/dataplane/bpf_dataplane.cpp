@@ -10,6 +10,10 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <atomic>
+#include <cerrno>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace vipd::dataplane {
 
@@ -332,6 +336,22 @@ Result<std::vector<VerdictCount>> BpfDataplane::verdicts() const {
 
 Result<std::vector<VerdictCount>> BpfDataplane::notes() const {
     return read_counts(object_, "vipd_notes", kNoteNames);
+}
+
+Result<> BpfDataplane::set_forwarding_end(const std::optional<TimePoint>& end) {
+    // Through memory, not by an update of the whole value: the vrrp process writes the other half.
+    Mapping mapping;
+    mapping.length = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    mapping.address =
+        ::mmap(nullptr, mapping.length, PROT_READ | PROT_WRITE, MAP_SHARED, lease_fd(), 0);
+    if (mapping.address == MAP_FAILED) {
+        mapping.address = nullptr;
+        return fail_errno(errno, "map vipd_lease");
+    }
+    auto& lease = *static_cast<vipd_lease*>(mapping.address);
+    const auto ns = end ? static_cast<std::uint64_t>(end->time_since_epoch().count()) : 0;
+    std::atomic_ref(lease.forward_until_ns).store(ns, std::memory_order_relaxed);
+    return {};
 }
 
 Result<> BpfDataplane::set_claims(std::span<const IpAddress> vips) {

@@ -56,6 +56,8 @@ class BpfDataplane final : public Dataplane {
     void sweep(Seconds round, const std::function<void(const Flow&)>& refresh) override;
 
     Result<> set_claims(std::span<const IpAddress> vips) override;
+    std::uint32_t abi_version() const override { return VIPD_ABI_VERSION; }
+    Result<> set_forwarding_end(const std::optional<TimePoint>& end) override;
     int lease_fd() const override { return object_.map("vipd_lease"); }
 
     const BpfObject& object() const { return object_; }

@@ -154,7 +154,8 @@ class Dataplane {
     virtual std::uint64_t take_changes(const std::function<void(const Flow&)>& visit) = 0;
 
     /// Works off the next part of the flow table: expires, counts, and calls `refresh` with each
-    /// flow of this node that peers should hear of again. Call it often; a round takes `round`.
+    /// flow of this node that peers should hear of again. Call it often; a round takes `round`
+    /// (0: the whole table now).
     virtual void sweep(Seconds round, const std::function<void(const Flow&)>& refresh) = 0;
 
     /// VIPD_ABI_VERSION of the maps; part of what peers tell each other.

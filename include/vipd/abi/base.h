@@ -57,9 +57,13 @@ struct vipd_claim {
 	__u32 claimed; /* 1 */
 };
 
-/* vipd_lease, one entry; mapped shared by the vrrp process. */
+/*
+ * vipd_lease, one entry, CLOCK_MONOTONIC. Mapped shared: the vrrp process writes
+ * until_ns, core the other.
+ */
 struct vipd_lease {
-	__u64 until_ns; /* CLOCK_MONOTONIC */
+	__u64 until_ns;		/* to here this host answers for its VIPs */
+	__u64 forward_until_ns; /* from here on all is passed; 0: never */
 };
 
 /* vipd_service_st, vipd_real_st. Bytes are those of the IP packet. */
