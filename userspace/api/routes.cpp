@@ -16,6 +16,7 @@ namespace vipd::api {
 namespace {
 
 constexpr Millis kStatusAge{50};
+constexpr std::uint64_t kSlotsPerCall = 16384;  // 1 MiB of the table: a millisecond or two
 constexpr std::size_t kChunk = std::size_t{64} * 1024;
 constexpr Millis kDefaultHold{60000};
 constexpr Millis kLongestHold{24 * 3600 * 1000};
@@ -46,13 +47,6 @@ void answer(httplib::Response& response, const Json& json) {
     response.status = 200;
     response.set_content(to_text(json) + "\n", std::string(kJson));
 }
-
-/// What a listing has found.
-struct Listing {
-    std::vector<dataplane::Flow> flows;
-    std::uint64_t matched = 0;
-    std::uint64_t total = 0;
-};
 
 /// One flow a line: people grep it, and vipctl prints a million of them without holding them.
 constexpr std::string_view kListingHead = "{\"flows\":[\n";
@@ -203,6 +197,29 @@ void Routes::metrics(httplib::Response& response) {
     response.set_content(out.text(), "text/plain; version=0.0.4; charset=utf-8");
 }
 
+/// Scans the whole table, a part at a time between the core's other work. nullptr: the core does
+/// not answer, or the server ends.
+std::shared_ptr<const Listing> Routes::scan(const FlowFilter& filter) {
+    // Shared with the loop: a call that comes too late for us still finds what it fills.
+    auto listing = std::make_shared<Listing>();
+    std::uint64_t cursor = 0;
+    do {
+        const auto next = shared_.calls.call<std::uint64_t>(
+            [core = &shared_.backend, listing, filter, cursor] {
+                return core->scan_flows(cursor, kSlotsPerCall, [&](const dataplane::Flow& flow) {
+                    ++listing->total;
+                    if (!filter.matches(flow)) return;
+                    ++listing->matched;
+                    if (listing->flows.size() < filter.limit()) listing->flows.push_back(flow);
+                });
+            },
+            shared_.limits.call_time);
+        if (!next) return nullptr;
+        cursor = *next;
+    } while (cursor != 0);
+    return listing;
+}
+
 void Routes::flows(const httplib::Request& request, httplib::Response& response) {
     const std::vector<FlowFilter::Parameter> parameters(request.params.begin(),
                                                         request.params.end());
@@ -211,15 +228,8 @@ void Routes::flows(const httplib::Request& request, httplib::Response& response)
     auto slot = std::make_shared<Slot>(scans_, shared_.limits.scans);
     if (!*slot) return answer_busy(response, "too many flow listings at a time; try again");
 
-    auto listing = std::make_shared<Listing>();
-    shared_.backend.for_each_flow([&](const dataplane::Flow& flow) {
-        ++listing->total;
-        if (filter->matches(flow)) {
-            ++listing->matched;
-            if (listing->flows.size() < filter->limit()) listing->flows.push_back(flow);
-        }
-        return !shared_.stopping.load(std::memory_order_relaxed);
-    });
+    const auto listing = scan(*filter);
+    if (listing == nullptr) return answer_busy(response, "the daemon is busy; try again");
     response.status = 200;
     if (listing->flows.size() <= FlowFilter::kDefaultLimit) {
         std::string text(kListingHead);

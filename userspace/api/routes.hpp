@@ -3,6 +3,7 @@
 #pragma once
 
 #include "userspace/api/connection.hpp"
+#include "userspace/api/flow_filter.hpp"
 #include "userspace/api/loop_calls.hpp"
 #include "userspace/control/backend.hpp"
 
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 namespace vipd::api {
 
@@ -24,7 +26,6 @@ struct Shared {
     control::Backend& backend;
     LoopCalls& calls;
     const Limits limits;
-    std::atomic<bool> stopping = false;
     std::array<std::atomic<std::uint64_t>, 6> answers{};  ///< by the status code's first digit
 
     /// The status, asked of the core at most every 50 ms however many clients ask.
@@ -37,6 +38,13 @@ struct Shared {
     std::shared_ptr<const control::Status> status_;  // guarded by mutex_
     TimePoint taken_;                                // guarded by mutex_
     TimePoint failed_;                               // guarded by mutex_
+};
+
+/// What a listing of flows has found.
+struct Listing {
+    std::vector<dataplane::Flow> flows;  ///< at most as many as were asked for
+    std::uint64_t matched = 0;
+    std::uint64_t total = 0;
 };
 
 class Routes : public httplib::Server {
@@ -52,6 +60,7 @@ class Routes : public httplib::Server {
     void status(httplib::Response& response);
     void metrics(httplib::Response& response);
     void flows(const httplib::Request& request, httplib::Response& response);
+    std::shared_ptr<const Listing> scan(const FlowFilter& filter);
     void reload(httplib::Response& response);
     void handover(const httplib::Request& request, httplib::Response& response);
 

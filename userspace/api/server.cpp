@@ -137,7 +137,6 @@ Result<std::unique_ptr<Server>> Server::start(EventLoop& loop,
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Server::~Server() {
-    impl_->shared->stopping = true;
     // The workers may wait for this very thread.
     impl_->calls->close();
     const std::uint64_t one = 1;

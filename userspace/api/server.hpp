@@ -4,7 +4,7 @@
 //
 // Threads: each socket has a few workers of its own that accept, parse and answer, one request per
 // connection, at a lower priority than the rest of the daemon. What touches the core's state they
-// have the loop's thread do (LoopCalls); only the flow table is scanned from a worker.
+// have the loop's thread do (LoopCalls), a scan of the flow table in many small parts.
 #pragma once
 
 #include "userspace/api/connection.hpp"
