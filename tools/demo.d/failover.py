@@ -70,7 +70,7 @@ class Demo:
         say("three nginx: " + ", ".join(f"{r} {a}" for r, a in REALS.items()))
         self.directors = {}
         for role, (address, priority) in DIRECTORS.items():
-            node = lab.node(role, f"{address}/24")
+            node = lab.node(role, f"{address}/24", xdp=True)
             peers = [a for r, (a, _) in DIRECTORS.items() if r != role]
             vipd = Vipd(node, self.director_config(role, priority, peers, key), instance=role)
             self.directors[role] = vipd.start()

@@ -103,12 +103,17 @@ def mac(namespace, device="eth0"):
 
 
 def connect(namespace, device, peer_namespace, peer_device):
-    """A veth pair fit for XDP at either end: NAPI on, so that frames sent from an XDP program
-    arrive; checksums complete, since XDP sees the packet before anything would complete them."""
+    """A veth pair whose checksums are complete: XDP sees packets before anything would fill them in,
+    and nothing fills them in behind it."""
     ip(namespace, f"link add {device} type veth peer name {peer_device} netns {peer_namespace}")
     for where, name in ((namespace, device), (peer_namespace, peer_device)):
-        run(enter(where) + ["ethtool", "-K", name, "gro", "on", "tx", "off", "rx", "off"])
+        run(enter(where) + ["ethtool", "-K", name, "tx", "off", "rx", "off"])
         ip(where, f"link set {name} up")
+
+
+def attach_xdp(namespace, device, path):
+    """Attaches the program of an object file, native; it goes with the device."""
+    ip(namespace, f"link set dev {device} xdpdrv obj {path} sec xdp")
 
 
 def _setns(fd):

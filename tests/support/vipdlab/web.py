@@ -3,6 +3,7 @@
 import os
 import signal
 
+from . import netns
 from .lab import build_path
 from .netns import LabError, wait_for
 
@@ -97,4 +98,4 @@ def take_vip(node, vip):
 def decapsulate(node):
     """Strips the outer header of IPIP packets on the node's eth0. An XDP program of the tests' own,
     so that the kernel needs no tunnel device."""
-    node.ip(f"link set dev eth0 xdpdrv obj {build_path('tests/support/decap.bpf.o')} sec xdp")
+    netns.attach_xdp(node.ns, "eth0", build_path("tests/support/decap.bpf.o"))
