@@ -137,7 +137,6 @@ class Demo:
                           "failed_requests": failed,
                           "longest_gap_ms": max(report["download_gap_ms"],
                                                 report["request_gap_ms"])})
-        self.rows[-1]["_detail"] = report
         say(f"{report['open_at_start']} downloads were open, {sum(broken.values())} broke"
             + (f" ({self.spread(broken)}; {self.spread(report['reasons'])})" if broken else "")
             + f"; of {failed + sum(report['requests_ok'].values())} requests {failed} failed"
@@ -222,16 +221,17 @@ class Demo:
 
     # --- the end -------------------------------------------------------------------------------
 
-    def finish(self):
+    def show_table(self):
         title("")
         header = ["step", "open", "broken", "unexpected", "requests failed", "longest gap ms"]
-        keys = ["name", "open", "broken", "broken_unexpected", "failed_requests", "longest_gap_ms"]
-        common.table(header, [[number, *[row[key] for key in keys]][1:]
+        common.table(header, [[f"({number}) {row['name']}", *list(row.values())[1:]]
                               for number, row in enumerate(self.rows, 1)])
+
+    def finish(self):
+        self.show_table()
         if self.options.json:
             with open(self.options.json, "w", encoding="utf-8") as file:
-                json.dump({"steps": [{key: row[key] for key in keys} for row in self.rows]}, file,
-                          indent=1)
+                json.dump({"steps": self.rows}, file, indent=1)
                 file.write("\n")
         for text in self.missed:
             print(f"NOT AS PROMISED: {text}")
@@ -295,6 +295,8 @@ def main():
                 demo.how_to_look()
         except LabError as error:
             common.show_logs(lab)
+            if demo.rows:
+                demo.show_table()
             print(f"\nThe demo failed: {error}", file=sys.stderr)
             return 1
     os.close(lock)
