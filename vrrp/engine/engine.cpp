@@ -12,6 +12,8 @@ namespace vipd::vrrp {
 
 namespace {
 
+constexpr Nanos kLookAgain = Seconds(1);
+
 // keepalived's key for "the same virtual router" over a reload.
 bool same_router(const InstanceSettings& a, const InstanceSettings& b) {
     return a.vrid == b.vrid && a.interface == b.interface && a.peers.empty() == b.peers.empty() &&
@@ -31,7 +33,7 @@ Engine::Engine(Links& links,
                Transport& transport,
                Observer& observer,
                std::function<TimePoint()> clock)
-    : world_{links, transport, observer, std::move(clock), {}, {}} {
+    : world_{links, transport, observer, std::move(clock), {}, false, {}} {
     transport.set_receiver([this](int ifindex,
                                   std::span<const std::uint8_t> datagram,
                                   bool truncated) { receive(ifindex, datagram, truncated); });
@@ -249,8 +251,8 @@ void Engine::receive(int ifindex, std::span<const std::uint8_t> datagram, bool t
 }
 
 std::optional<TimePoint> Engine::wake() const {
-    std::optional<TimePoint> wake;
-    if (!started_) return wake;
+    if (!started_) return std::nullopt;
+    std::optional<TimePoint> wake = look_again_at_;
     for (const auto& instance : instances_)
         if (const auto at = instance->wake(); at && (!wake || *at < *wake)) wake = at;
     return wake;
@@ -266,6 +268,11 @@ void Engine::tick(TimePoint now) {
     });
     if (backup_due) world_.transport.drain();
     for (const auto& instance : instances_) instance->tick(now);
+    if (look_again_at_ && *look_again_at_ <= now) {
+        look_again_at_.reset();
+        resync(now);
+        return;
+    }
     finish(now);
 }
 
@@ -274,7 +281,8 @@ void Engine::tick(TimePoint now) {
 void Engine::read_interfaces() {
     auto links = world_.links.links();
     if (!links) {
-        world_.log(LogLevel::Error, links.error().message);
+        world_.log(LogLevel::Error, links.error().message, "netlink");
+        world_.look_again = true;
         return;  // what was known is nearer to the truth than nothing
     }
     std::set<std::string> ours;
@@ -322,6 +330,8 @@ void Engine::settle(TimePoint now) {
 
 void Engine::finish(TimePoint now) {
     if (started_) settle(now);
+    if (std::exchange(world_.look_again, false) && !look_again_at_)
+        look_again_at_ = now + kLookAgain;
     world_.observer.wake_at(wake());
     const std::vector<LogLine> lines = std::exchange(world_.lines, {});
     for (const LogLine& line : lines) world_.observer.log(line);

@@ -15,6 +15,7 @@ namespace {
 
 // Two managers that each put their addresses back must not keep a core busy.
 constexpr Nanos kVerifyInterval = Seconds(1);
+constexpr Nanos kRetryInterval = Seconds(5);  // for a VIP that could not be set
 
 std::uint64_t to_ns(TimePoint time) {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -52,9 +53,9 @@ void Instance::deliver(const Event& event, TimePoint now) {
         last_transition_ = now;
         if (machine_.state == State::Master) ++counters_.become_master;
         if (before == State::Master) ++counters_.release_master;
-        if (machine_.state != State::Master) verify_at_.reset();
     }
-    vip_set_.set_adopting(std::holds_alternative<Resume>(event));
+    const auto* resume = std::get_if<Resume>(&event);
+    vip_set_.set_adopting(resume != nullptr && resume->as == State::Master);
     for (const Action& action : actions) carry_out(action, now);
     vip_set_.set_adopting(false);
 }
@@ -69,6 +70,7 @@ void Instance::carry_out(const Action& action, TimePoint now) {
         add_vips(now);
     } else if (std::holds_alternative<RemoveVips>(action)) {
         vip_set_.remove(settings_.vips);
+        if (vip_set_.incomplete()) verify_at_ = now + kVerifyInterval;
     } else if (const auto* garp = std::get_if<SendGarp>(&action)) {
         announce(settings_.vips, garp->rounds);
     } else if (std::holds_alternative<ReportState>(action)) {
@@ -114,6 +116,7 @@ void Instance::send_advert(std::uint8_t priority) {
 void Instance::add_vips(TimePoint now) {
     vip_set_.add(settings_.vips);
     last_verify_ = now;
+    if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
 }
 
 void Instance::announce(std::span<const Vip> vips, std::uint32_t rounds) {
@@ -145,13 +148,13 @@ void Instance::announce(std::span<const Vip> vips, std::uint32_t rounds) {
 void Instance::restore_vips(TimePoint now) {
     last_verify_ = now;
     const auto restored = vip_set_.add(settings_.vips);
+    if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
     if (restored.empty()) return;
     counters_.vip_restored += restored.size();
     for (const Vip& vip : restored)
         world_.log(LogLevel::Warning,
-                   fmt::format("({}) VIP {} was removed by someone else, put back",
-                               settings_.name,
-                               vip.prefix.to_string()),
+                   fmt::format(
+                       "({}) VIP {} was missing, put back", settings_.name, vip.prefix.to_string()),
                    settings_.name + "/restore");
     announce(restored, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1));
 }
@@ -175,7 +178,13 @@ void Instance::tick(TimePoint now) {
     if (next_wake(machine_) && *next_wake(machine_) <= now) deliver(Tick{}, now);
     if (verify_at_ && *verify_at_ <= now) {
         verify_at_.reset();
-        if (machine_.state == State::Master) restore_vips(now);
+        if (machine_.state == State::Master) {
+            restore_vips(now);
+        } else {
+            // A VIP that could not be taken off then: two nodes would answer for it.
+            vip_set_.remove(settings_.vips);
+            if (vip_set_.incomplete()) verify_at_ = now + kVerifyInterval;
+        }
     }
 }
 
@@ -249,21 +258,30 @@ void Instance::note(const Decoded& decoded) {
 
 // --- surroundings ------------------------------------------------------------------------------
 
+// Where netlink does not answer, what was known stays: a moment's failure is no fault.
 const Link* Instance::resolve_interface() const {
     if (!settings_.interface.empty()) return world_.find(settings_.interface);
+    const Link* unsure = nullptr;
     for (const Link& link : world_.interfaces) {
         const auto addresses = world_.links.addresses(link.index);
-        if (!addresses) continue;
+        if (!addresses) {
+            world_.look_again = true;
+            if (link.index == ifindex_) unsure = &link;
+            continue;
+        }
         for (const LinkAddress& address : *addresses)
             if (address.prefix.address == settings_.source) return &link;
     }
-    return nullptr;
+    return unsure;
 }
 
 IpAddress Instance::choose_source(int ifindex, std::span<const IpAddress> vips) const {
     if (settings_.source) return settings_.source;
     const auto addresses = world_.links.addresses(ifindex);
-    if (!addresses) return {};
+    if (!addresses) {
+        world_.look_again = true;
+        return settings_.policy.primary;
+    }
     // First choice a global address that is no VIP, then any that is no VIP, then any.
     // The one in use stays while it is as good: peers break ties by it.
     IpAddress best;
@@ -368,6 +386,7 @@ void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
         if (std::ranges::find(settings_.vips, vip) == settings_.vips.end()) gone.push_back(vip);
     vip_set_.remove(gone);
     const auto added = vip_set_.add(settings_.vips);
+    if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
     if (!added.empty()) announce(added, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1));
 }
 

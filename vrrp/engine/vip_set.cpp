@@ -26,24 +26,32 @@ LinkAddress VipSet::address_of(const Vip& vip, int ifindex) const {
             .scope = vip.scope};
 }
 
+// It is tried again every few seconds: one line for each text is enough.
+void VipSet::complain(std::string text) {
+    std::string key = text;
+    world_.log(LogLevel::Error, std::move(text), std::move(key));
+}
+
 std::vector<LinkAddress> VipSet::present(int ifindex) {
     auto addresses = world_.links.addresses(ifindex);
     if (addresses) return std::move(*addresses);
-    world_.log(LogLevel::Error, fmt::format("({}) {}", instance_, addresses.error().message));
+    incomplete_ = true;
+    complain(fmt::format("({}) {}", instance_, addresses.error().message));
     return {};
 }
 
 std::vector<Vip> VipSet::add(std::span<const Vip> vips) {
     std::vector<Vip> added;
+    incomplete_ = false;
     std::map<int, std::vector<LinkAddress>> present_on;
     for (const Vip& vip : vips) {
         const Link* link = link_of(vip);
         if (link == nullptr) {
-            world_.log(LogLevel::Error,
-                       fmt::format("({}) cannot set VIP {}: interface {} does not exist",
-                                   instance_,
-                                   vip.prefix.to_string(),
-                                   vip.device));
+            incomplete_ = true;
+            complain(fmt::format("({}) cannot set VIP {}: interface {} does not exist",
+                                 instance_,
+                                 vip.prefix.to_string(),
+                                 vip.device));
             continue;
         }
         auto [entry, fresh] = present_on.try_emplace(link->index);
@@ -55,12 +63,12 @@ std::vector<Vip> VipSet::add(std::span<const Vip> vips) {
             continue;
         }
         if (auto result = world_.links.add_address(address_of(vip, link->index)); !result) {
-            world_.log(LogLevel::Error,
-                       fmt::format("({}) cannot set VIP {} on {}: {}",
-                                   instance_,
-                                   vip.prefix.to_string(),
-                                   link->name,
-                                   result.error().message));
+            incomplete_ = true;
+            complain(fmt::format("({}) cannot set VIP {} on {}: {}",
+                                 instance_,
+                                 vip.prefix.to_string(),
+                                 link->name,
+                                 result.error().message));
             continue;
         }
         hosts_own_.erase(vip.prefix.address);
@@ -70,6 +78,7 @@ std::vector<Vip> VipSet::add(std::span<const Vip> vips) {
 }
 
 void VipSet::remove(std::span<const Vip> vips) {
+    incomplete_ = false;
     std::map<int, std::vector<LinkAddress>> present_on;
     for (const Vip& vip : vips) {
         const Link* link = link_of(vip);
@@ -79,13 +88,14 @@ void VipSet::remove(std::span<const Vip> vips) {
         if (fresh) entry->second = present(link->index);
         for (const LinkAddress& address : entry->second) {
             if (address.prefix.address != vip.prefix.address) continue;
-            if (auto result = world_.links.remove_address(address); !result)
-                world_.log(LogLevel::Error,
-                           fmt::format("({}) cannot remove VIP {} from {}: {}",
-                                       instance_,
-                                       address.prefix.to_string(),
-                                       link->name,
-                                       result.error().message));
+            if (auto result = world_.links.remove_address(address); !result) {
+                incomplete_ = true;
+                complain(fmt::format("({}) cannot remove VIP {} from {}: {}",
+                                     instance_,
+                                     address.prefix.to_string(),
+                                     link->name,
+                                     result.error().message));
+            }
         }
     }
 }

@@ -26,6 +26,8 @@ class VipSet {
 
     /// Adds those that are missing; returns them. Failures are logged.
     std::vector<Vip> add(std::span<const Vip> vips);
+    /// The last add() or remove() could not do all.
+    bool incomplete() const { return incomplete_; }
     /// Takes off those that are there, under whatever prefix length.
     void remove(std::span<const Vip> vips);
 
@@ -35,12 +37,14 @@ class VipSet {
   private:
     LinkAddress address_of(const Vip& vip, int ifindex) const;
     std::vector<LinkAddress> present(int ifindex);
+    void complain(std::string text);
 
     World& world_;
     std::string instance_;
     int ifindex_ = 0;
     bool owner_ = false;
     bool adopting_ = false;
+    bool incomplete_ = false;
     std::set<IpAddress> hosts_own_;
 };
 

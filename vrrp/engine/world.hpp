@@ -44,6 +44,8 @@ struct World {
     std::function<TimePoint()> clock;
     /// The interfaces as of the last refresh.
     std::vector<Link> interfaces;
+    /// Netlink did not answer some question: it is asked again in a second.
+    bool look_again = false;
     /// Lines of the work in hand: written when it is done, since writing may take long.
     std::vector<LogLine> lines;
 
