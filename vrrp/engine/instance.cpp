@@ -326,7 +326,8 @@ std::string Instance::look(std::span<const IpAddress> vips,
             return "no interface has unicast_src_ip " + settings_.source.to_string();
         return "interface " + settings_.interface + " does not exist";
     }
-    if (ifindex_ != link->index) verify_at_ = now;  // made anew: without our addresses
+    // Made anew, without our addresses; or seen only now, with those of a crashed instance.
+    if (ifindex_ != link->index && machine_.state != State::Init) verify_at_ = now;
     ifindex_ = link->index;
     interface_name_ = link->name;
     vip_set_.use(settings_.name, ifindex_, settings_.policy.priority == kOwnerPriority);
