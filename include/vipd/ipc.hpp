@@ -137,10 +137,15 @@ struct RunScript {
     void fields(auto&& f) { f(id), f(argv), f(user), f(group), f(timeout_ms); }
 };
 
+/// ScriptDone::exit_status: core has left this script out of the configuration (not there, not
+/// executable, insecure; it has said so). The check does not exist, as with keepalived.
+inline constexpr std::int32_t kScriptLeftOut = -2;
+
 struct ScriptDone {
     std::uint64_t id = 0;
-    std::int32_t exit_status = 0;  ///< 0..255; -1: killed by a signal, timed out or not started
-    std::string detail;            ///< "exited with status 1", "timed out", "not found"
+    /// 0..255; -1: killed by a signal, timed out or not started; kScriptLeftOut
+    std::int32_t exit_status = 0;
+    std::string detail;  ///< "exited with status 1", "timed out", "not found"
     void fields(auto&& f) { f(id), f(exit_status), f(detail); }
 };
 

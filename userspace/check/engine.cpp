@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 namespace vipd::check {
 
@@ -27,7 +26,6 @@ struct Engine::Checker {
 struct Engine::Real {
     ServiceKey service;
     Endpoint endpoint;
-    bool alpha = false;
     std::vector<std::unique_ptr<Checker>> checkers;
     std::optional<Health> before;    // resumed or carried over
     std::optional<Health> reported;  // last
@@ -85,15 +83,16 @@ void Engine::configure(std::vector<RealServer> reals) {
         old.emplace(key, std::move(real));
     }
     reals_.clear();
+    index_.clear();
 
-    std::set<Key> seen;
     for (auto& wanted : reals) {
-        if (!seen.emplace(wanted.service, wanted.real).second) continue;
+        const Key key{wanted.service, wanted.real};
+        if (index_.contains(key)) continue;
         auto real = std::make_unique<Real>();
+        index_[key] = real.get();
         real->service = wanted.service;
         real->endpoint = wanted.real;
-        real->alpha = wanted.alpha;
-        const auto at = old.find({wanted.service, wanted.real});
+        const auto at = old.find(key);
         Real* previous = at != old.end() ? at->second.get() : nullptr;
         if (previous != nullptr) real->before = real->reported = previous->reported;
         for (auto& settings : wanted.checkers) {
@@ -112,6 +111,7 @@ void Engine::configure(std::vector<RealServer> reals) {
             }
             checker->real = real.get();
             checker->settings = std::move(settings);
+            checker->settings.alpha = wanted.alpha;
             real->checkers.push_back(std::move(checker));
         }
         reals_.push_back(std::move(real));
@@ -133,10 +133,8 @@ void Engine::configure(std::vector<RealServer> reals) {
 }
 
 void Engine::resume(const Health& health) {
-    for (auto& real : reals_) {
-        if (real->service != health.service || real->endpoint != health.real) continue;
-        real->before = health;
-    }
+    const auto at = index_.find({health.service, health.real});
+    if (at != index_.end()) at->second->before = health;
 }
 
 void Engine::start() {
@@ -264,13 +262,29 @@ void Engine::launch_script(Checker& checker, const Launch& launch) {
                            checker.settings.script_timeout});
 }
 
-void Engine::script_done(std::uint64_t id, std::int32_t exit_status, const std::string& detail) {
+Engine::Checker* Engine::checker_of_script(std::uint64_t id) {
     const auto at = scripts_.find(id);
-    if (at == scripts_.end()) return;
+    if (at == scripts_.end()) return nullptr;
     const auto checker = checkers_.find(at->second);
-    if (checker == checkers_.end() || checker->second->script != id) return;
-    Checker& found = *checker->second;
-    finished(found, found.state.attempt, judge_script(found.settings, exit_status, detail));
+    return checker != checkers_.end() ? checker->second : nullptr;
+}
+
+void Engine::script_done(std::uint64_t id, std::int32_t exit_status, const std::string& detail) {
+    Checker* checker = checker_of_script(id);
+    if (checker == nullptr) return;
+    finished(
+        *checker, checker->state.attempt, judge_script(checker->settings, exit_status, detail));
+}
+
+void Engine::script_left_out(std::uint64_t id) {
+    Checker* checker = checker_of_script(id);
+    if (checker == nullptr) return;
+    release(*checker);
+    checkers_.erase(checker->id);
+    Real& real = *checker->real;
+    std::erase_if(real.checkers, [&](const auto& one) { return one.get() == checker; });
+    update(real);
+    next_waiting();
 }
 
 void Engine::finished(Checker& checker, std::uint64_t attempt, Outcome outcome) {

@@ -27,7 +27,7 @@ namespace vipd::check {
 struct RealServer {
     ServiceKey service;
     Endpoint real;
-    bool alpha = false;
+    bool alpha = false;  ///< of all its checkers
     std::vector<Settings> checkers;
 };
 
@@ -83,6 +83,9 @@ class Engine {
     /// The end of the script `id`; ids that are not waited for are ignored.
     void script_done(std::uint64_t id, std::int32_t exit_status, const std::string& detail);
 
+    /// The script `id` will never be run: its checker is taken away, the others decide.
+    void script_left_out(std::uint64_t id);
+
     /// The health of every server, in the configuration's order.
     std::vector<Health> health() const;
     std::size_t attempts_running() const { return running_; }
@@ -97,6 +100,7 @@ class Engine {
     using Key = std::pair<ServiceKey, Endpoint>;
 
     Engine(EventLoop& loop, Limits limits, Callbacks callbacks, std::uint64_t seed);
+    Checker* checker_of_script(std::uint64_t id);
     void begin(Real& real);
     void carry_out(Checker& checker, const std::vector<Action>& actions);
     void arm(Checker& checker);
@@ -118,6 +122,7 @@ class Engine {
     std::size_t running_ = 0;
     std::uint64_t next_id_ = 0;
     std::vector<std::unique_ptr<Real>> reals_;
+    std::map<Key, Real*> index_;
     std::map<std::uint64_t, Checker*> checkers_;      ///< by id
     std::map<std::uint64_t, std::uint64_t> scripts_;  ///< script id -> checker id
     std::deque<std::uint64_t> waiting_;               ///< checker ids whose turn has not come

@@ -287,7 +287,8 @@ void Core::on_run_script(const ipc::RunScript& request) {
                     checker.misc_path.group == request.group)
                     found = &checker.misc_path;
     if (found == nullptr) {
-        (void)check_->send(ipc::ScriptDone{request.id, -1, "not a script of the configuration"});
+        (void)check_->send(
+            ipc::ScriptDone{request.id, ipc::kScriptLeftOut, "not a script of the configuration"});
         return;
     }
     const auto job = make_job(*found, config().global, Millis(request.timeout_ms));

@@ -77,6 +77,8 @@ TEST_F(EngineTest, TellsOfEachServerOnceBeforeTheFirstCheck) {
     ASSERT_EQ(reports.size(), 2U);
     EXPECT_TRUE(reports[0].up);
     EXPECT_FALSE(reports[0].known);
+    EXPECT_FALSE(reports[1].up);  // alpha
+    EXPECT_FALSE(reports[1].known);
     EXPECT_TRUE(
         said("Activating healthchecker for service [10.0.0.1]:tcp:80 for VS "
              "[10.0.0.100]:tcp:80"));
@@ -219,6 +221,33 @@ TEST_F(EngineTest, ADynamicWeightTravelsWithTheReport) {
     engine->script_done(scripts[0].id, 42, "");
     EXPECT_TRUE(last().up);
     EXPECT_EQ(last().weight, 40);
+}
+
+TEST_F(EngineTest, AScriptThatIsLeftOutLeavesTheOtherCheckersToDecide) {
+    engine->configure({{kService, kReal, false, {misc("/gone"), misc("/there")}}});
+    engine->start();
+    until([&] { return scripts.size() == 2; });
+    const bool gone_first = scripts[0].argv[0] == "/gone";
+    engine->script_left_out(scripts[gone_first ? 0 : 1].id);
+    EXPECT_TRUE(last().up);
+    engine->script_done(scripts[gone_first ? 1 : 0].id, 1, "no");
+    EXPECT_FALSE(last().up);
+    until([&] { return scripts.size() == 3; });
+    EXPECT_EQ(scripts[2].argv[0], "/there");
+    engine->script_left_out(scripts[2].id);  // none left: as one without checkers
+    EXPECT_TRUE(last().up);
+    EXPECT_TRUE(last().known);
+}
+
+TEST_F(EngineTest, ANewAlphaCheckerHasToPassFirst) {
+    engine->configure({{kService, kReal, true, {misc("/old")}}});
+    engine->start();
+    until([&] { return scripts.size() == 1; });
+    engine->script_done(scripts[0].id, 0, "");
+    EXPECT_TRUE(last().up);
+    engine->configure({{kService, kReal, true, {misc("/new")}}});
+    EXPECT_FALSE(engine->health()[0].up);
+    engine->configure({{kService, kReal, false, {misc("/newer")}}});
 }
 
 TEST_F(EngineTest, AServerNamedTwiceCountsOnce) {

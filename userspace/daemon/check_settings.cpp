@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/daemon/check_settings.hpp"
+
+#include <utility>
+
+namespace vipd::daemon {
+
+namespace {
+
+check::Kind kind_of(config::Checker::Kind kind) {
+    switch (kind) {
+        case config::Checker::Kind::Tcp:
+            return check::Kind::Tcp;
+        case config::Checker::Kind::Http:
+            return check::Kind::Http;
+        case config::Checker::Kind::Misc:
+            break;
+    }
+    return check::Kind::Misc;
+}
+
+check::HttpVersion version_of(config::Checker::HttpProtocol protocol) {
+    switch (protocol) {
+        case config::Checker::HttpProtocol::V1_0:
+            return check::HttpVersion::V1_0;
+        case config::Checker::HttpProtocol::V1_0C:
+            return check::HttpVersion::V1_0C;
+        case config::Checker::HttpProtocol::V1_1:
+            break;
+    }
+    return check::HttpVersion::V1_1;
+}
+
+check::Settings settings_of(const config::Checker& from) {
+    check::Settings to;
+    to.kind = kind_of(from.kind);
+    to.timing = {.delay_loop = from.timing.delay_loop,
+                 .connect_timeout = from.timing.connect_timeout,
+                 .retry = from.timing.retry,
+                 .delay_before_retry = from.timing.delay_before_retry,
+                 .warmup = from.timing.warmup};
+    to.target = from.connect_to;
+    to.bind_to = from.bind_to;
+    for (const auto& url : from.urls)
+        to.urls.push_back({.path = url.path,
+                           .digest = url.digest,
+                           .status_codes = url.status_codes,
+                           .virtualhost = url.virtualhost});
+    to.http_version = version_of(from.http_protocol);
+    to.argv = from.misc_path.argv;
+    to.user = from.misc_path.user;
+    to.group = from.misc_path.group;
+    to.script_timeout = from.misc_timeout;
+    to.dynamic_weight = from.misc_dynamic;
+    return to;
+}
+
+}  // namespace
+
+std::vector<check::RealServer> check_settings(const config::Config& config) {
+    std::vector<check::RealServer> reals;
+    for (const auto& service : config.virtual_servers) {
+        for (const auto& real : service.real_servers) {
+            if (real.checkers.empty()) continue;
+            check::RealServer to{service.key, real.endpoint, *service.alpha, {}};
+            for (const auto& checker : real.checkers) to.checkers.push_back(settings_of(checker));
+            reals.push_back(std::move(to));
+        }
+    }
+    return reals;
+}
+
+}  // namespace vipd::daemon
