@@ -116,7 +116,11 @@ Result<AttachedInterface> XdpLinks::attach(int ifindex, const std::string& name,
         interface.native = false;
         fd.reset(::bpf_link_create(program_, ifindex, BPF_XDP, &create));
     }
-    if (!fd) return attach_error(errno, name, mode);
+    if (!fd) {
+        const int errnum = errno;
+        // The kernel says EINVAL for an index that is nobody's.
+        return attach_error(interface_name(ifindex).empty() ? ENODEV : errnum, name, mode);
+    }
 
     std::string pin = pin_dir_ + "/" + pin_name(name);
     if (::bpf_obj_pin(fd.get(), pin.c_str()) != 0 && errno == EEXIST) {
