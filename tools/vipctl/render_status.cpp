@@ -14,14 +14,14 @@ Color instance_color(std::string_view state) {
     return state == "FAULT" ? Color::Bad : Color::None;
 }
 
-std::string section(const Screen& screen, std::string_view title) {
-    return "\n" + paint(screen, Color::Bold, title) + "\n";
-}
-
-/// A line of the head: cut where the screen ends.
+/// A line of its own: cut where the screen ends.
 std::string head_line(const Screen& screen, std::string_view text, Color color = Color::None) {
     return paint(screen, color, screen.width > 0 ? cut(text, screen.width) : std::string(text)) +
            "\n";
+}
+
+std::string section(const Screen& screen, std::string_view title) {
+    return "\n" + head_line(screen, title, Color::Bold);
 }
 
 std::string reload_text(const Json& status) {

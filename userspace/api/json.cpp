@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/api/json.hpp"
 
+#include <fmt/format.h>
+
 namespace vipd::api {
 namespace {
 
@@ -195,14 +197,17 @@ Json to_json(const control::Status& status) {
             {"counters", counters_json(status.counters)}};
 }
 
-Json to_json(const dataplane::Flow& flow) {
-    return {{"protocol", to_string(flow.protocol)},
-            {"client", flow.client.to_string()},
-            {"vip", flow.vip.to_string()},
-            {"real", flow.real.to_string()},
-            {"state", dataplane::to_string(flow.state)},
-            {"synced", flow.synced},
-            {"idle_ms", flow.idle.count()}};
+std::string flow_text(const dataplane::Flow& flow) {
+    // None of these can hold what JSON would have to escape.
+    return fmt::format(
+        R"({{"protocol":"{}","client":"{}","vip":"{}","real":"{}","state":"{}","synced":{},"idle_ms":{}}})",
+        to_string(flow.protocol),
+        flow.client.to_string(),
+        flow.vip.to_string(),
+        flow.real.to_string(),
+        dataplane::to_string(flow.state),
+        flow.synced,
+        flow.idle.count());
 }
 
 std::string to_text(const Json& json) {

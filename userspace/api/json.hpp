@@ -18,8 +18,8 @@ using Json = nlohmann::ordered_json;
 /// The body of GET /v1/status.
 Json to_json(const control::Status& status);
 
-/// One element of the list of GET /v1/flows.
-Json to_json(const dataplane::Flow& flow);
+/// One element of the list of GET /v1/flows, as text: a listing can be a million of them.
+std::string flow_text(const dataplane::Flow& flow);
 
 /// The text of `json` on one line. Bytes that are no UTF-8 (a server's error text may hold some)
 /// become U+FFFD instead of an exception.

@@ -60,7 +60,7 @@ std::string listing_tail(const Listing& listing) {
 /// Appends the flows from `next` on until `text` is a good chunk; returns where to go on.
 std::size_t append_flows(std::string& text, const Listing& listing, std::size_t next) {
     for (; next < listing.flows.size() && text.size() < kChunk; ++next) {
-        text += to_text(to_json(listing.flows[next]));
+        text += flow_text(listing.flows[next]);
         text += next + 1 < listing.flows.size() ? ",\n" : "\n";
     }
     return next;
