@@ -232,7 +232,9 @@ class FakeDataplane final : public dataplane::Dataplane {
         ++store_calls_;
         for (const auto& flow : flows) {
             const auto known = find(FlowKey::of(flow));
-            if (known && known->idle < flow.idle) {
+            const bool older = known && (known->synced ? known->idle + Seconds(1) < flow.idle
+                                                       : known->idle <= flow.idle);
+            if (older) {
                 ++result.older;
             } else if (flow.state == FlowState::None) {
                 erase(FlowKey::of(flow));

@@ -136,8 +136,9 @@ class Dataplane {
     }
 
     /// Stores flows learned from a peer; one whose state is None has ended there and is taken away.
-    /// A flow known here with a fresher packet stays as it is; a service or real that is not
-    /// configured here is counted in `unknown`.
+    /// A flow known here with a packet as fresh stays as it is, one that was itself learned only
+    /// where it is fresher by more than a second (that is how exact learned ages are); a service or
+    /// real that is not configured here is counted in `unknown`.
     struct StoreResult {
         std::size_t stored = 0;
         std::size_t older = 0;

@@ -8,6 +8,10 @@ namespace {
 /// How often a reader or writer that lost to another one looks again.
 constexpr int kTries = 4;
 
+/// The age of a learned flow is only as exact as the way it came: of two that differ by less, the
+/// one that came later tells the newer state.
+constexpr Tick kLearnedSlack = (1'000'000'000U >> 20) + 1;  // a second
+
 template <class T>
 T load(const T& from) {
     return __atomic_load_n(&from, __ATOMIC_ACQUIRE);
@@ -101,7 +105,10 @@ FlowTable::Stored FlowTable::store(const vipd_flow& flow, Tick now) {
             const std::uint32_t version = load(candidate.version);
             const std::uint32_t age = vipd_flow_age(load(candidate.last_seen), now);
             if (version != 0 && vipd_flow_key_equal(&candidate.key, &flow.key) != 0) {
-                if (live(candidate, now) && age <= vipd_flow_age(flow.last_seen, now))
+                const bool learned = (load(candidate.flags) & VIPD_FLOW_SYNCED) != 0;
+                const std::uint32_t new_age = vipd_flow_age(flow.last_seen, now);
+                if (live(candidate, now) &&
+                    (learned ? age + kLearnedSlack < new_age : age <= new_age))
                     return Stored::Older;
                 mine = true;
                 best = &candidate;

@@ -7,6 +7,13 @@ namespace vipd::sync {
 
 using dataplane::FlowState;
 
+namespace {
+
+// About a full record of IPv4 flows; more do not wait.
+constexpr std::size_t kMostWaiting = 600;
+
+}  // namespace
+
 Sender::Sender(const Secret& shared,
                const Nonce& nonce,
                Identity self,
@@ -35,17 +42,10 @@ void Sender::changes(std::span<const Flow> flows, TimePoint now) {
     if (end() || !authenticated()) return;
     for (const auto& flow : flows) {
         if (flow.synced) continue;
-        // Changed and removed flows are batched apart, yet must not overtake one another.
-        const bool gone = flow.state == FlowState::None;
-        FlowBatch& opposite = gone ? changed_ : removed_;
-        if (opposite.count() > 0) flush(opposite);
-        add(gone ? removed_ : changed_, flow);
+        waiting_.push_back({flow, now});
+        if (waiting_.size() >= kMostWaiting) flush_changes(now);
     }
-    const bool waiting = changed_.count() + removed_.count() > 0;
-    if (!waiting)
-        batch_due_.reset();
-    else if (!batch_due_)
-        batch_due_ = now + limits_.batch;
+    if (!waiting_.empty() && !batch_due_) batch_due_ = now + limits_.batch;
 }
 
 void Sender::add(FlowBatch& batch, const Flow& flow) {
@@ -65,9 +65,20 @@ void Sender::flush(FlowBatch& batch) {
     send_plain(batch.take());
 }
 
-void Sender::flush_changes() {
-    flush(changed_);
-    flush(removed_);
+void Sender::flush_changes(TimePoint now) {
+    // Changed and removed flows go in records of their own, in the order in which they came.
+    FlowBatch changed(Kind::Changed);
+    FlowBatch removed(Kind::Removed);
+    for (auto& [flow, since] : waiting_) {
+        const bool gone = flow.state == FlowState::None;
+        flush(gone ? changed : removed);
+        // Told as of now, else what waited longer would look fresher than what came after it.
+        flow.idle += std::chrono::duration_cast<Millis>(now - since);
+        add(gone ? removed : changed, flow);
+    }
+    flush(changed);
+    flush(removed);
+    waiting_.clear();
     batch_due_.reset();
 }
 
@@ -76,7 +87,7 @@ bool Sender::wants_scan() const {
 }
 
 void Sender::begin_snapshot(TimePoint now) {
-    flush_changes();
+    flush_changes(now);
     snapshot_due_ = false;
     in_snapshot_ = true;
     confirmed_ = false;
@@ -86,9 +97,9 @@ void Sender::begin_snapshot(TimePoint now) {
     send(SnapshotBegin{++snapshot_id_});
 }
 
-void Sender::scanned(std::span<const Flow> flows, std::uint64_t next_cursor) {
+void Sender::scanned(std::span<const Flow> flows, std::uint64_t next_cursor, TimePoint now) {
     if (end() || !in_snapshot_) return;
-    flush_changes();
+    flush_changes(now);
     FlowBatch batch(Kind::SnapshotFlows);
     for (const auto& flow : flows) {
         if (flow.state == FlowState::None) continue;
@@ -122,7 +133,7 @@ void Sender::on_record(Record record, TimePoint now) {
 }
 
 void Sender::on_tick(TimePoint now) {
-    if (batch_due_ && now >= *batch_due_) flush_changes();
+    if (batch_due_ && now >= *batch_due_) flush_changes(now);
     if (snapshot_due_ && !in_snapshot_ && now >= next_snapshot_) begin_snapshot(now);
     if (now >= keepalive_due_) {
         keepalive_due_ = now + limits_.keepalive;

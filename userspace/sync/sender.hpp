@@ -38,7 +38,7 @@ class Sender final : public Session {
     /// first.
     bool wants_scan() const;
     std::uint64_t scan_cursor() const { return cursor_; }
-    void scanned(std::span<const Flow> flows, std::uint64_t next_cursor);
+    void scanned(std::span<const Flow> flows, std::uint64_t next_cursor, TimePoint now);
 
     bool in_snapshot() const { return in_snapshot_; }
     /// The peer has said that it holds the last snapshot whole, and no other is due.
@@ -55,11 +55,14 @@ class Sender final : public Session {
     void begin_snapshot(TimePoint now);
     void add(FlowBatch& batch, const Flow& flow);
     void flush(FlowBatch& batch);
-    void flush_changes();
+    void flush_changes(TimePoint now);
 
     Digests digests_;
-    FlowBatch changed_{Kind::Changed};
-    FlowBatch removed_{Kind::Removed};
+    struct Waiting {
+        Flow flow;
+        TimePoint since;
+    };
+    std::vector<Waiting> waiting_;
     std::optional<TimePoint> batch_due_;
     TimePoint keepalive_due_;
 

@@ -250,12 +250,12 @@ void SyncDaemon::accept_one(Fd fd, const IpAddress& address) {
         options_.key, *nonce, self_, options_.digests, loop_.now(), options_.limits);
     incoming->receiver = receiver.get();
     auto* raw = incoming.get();
-    auto connection = Connection::open(loop_,
-                                       std::move(fd),
-                                       false,
-                                       std::move(receiver),
-                                       {[this, raw](TimePoint now) { incoming_turn(*raw, now); },
-                                        [this, raw] { incoming_ended(*raw); }});
+    auto connection = Connection::open(
+        loop_,
+        std::move(fd),
+        false,
+        std::move(receiver),
+        {[this, raw](TimePoint) { incoming_turn(*raw); }, [this, raw] { incoming_ended(*raw); }});
     if (!connection) {
         peer.totals.last_error = connection.error().message;
         return;
@@ -264,7 +264,7 @@ void SyncDaemon::accept_one(Fd fd, const IpAddress& address) {
     half_open_.push_back(std::move(incoming));
 }
 
-void SyncDaemon::incoming_turn(Incoming& incoming, TimePoint) {
+void SyncDaemon::incoming_turn(Incoming& incoming) {
     // Whatever came before a record that was refused is good and is taken.
     const auto flows = incoming.receiver->take_flows();
     if (!incoming.authenticated && incoming.receiver->authenticated())
@@ -345,7 +345,7 @@ void SyncDaemon::connect(Peer& peer) {
                                        std::move(*fd),
                                        true,
                                        std::move(sender),
-                                       {[this, &peer](TimePoint) { outgoing_turn(peer); },
+                                       {[this, &peer](TimePoint now) { outgoing_turn(peer, now); },
                                         [this, &peer] { outgoing_ended(peer); }});
     if (!connection) {
         peer.totals.last_error = connection.error().message;
@@ -360,7 +360,7 @@ void SyncDaemon::retry_later(Peer& peer) {
     peer.back_off = std::min(peer.back_off * 2, kLastRetry);
 }
 
-void SyncDaemon::outgoing_turn(Peer& peer) {
+void SyncDaemon::outgoing_turn(Peer& peer, TimePoint now) {
     Sender& sender = *peer.out.sender;
     if (sender.authenticated() && !peer.out.counted) {
         peer.out.counted = true;
@@ -375,7 +375,7 @@ void SyncDaemon::outgoing_turn(Peer& peer) {
             sender.scan_cursor(), kScanSlots, [this](const dataplane::Flow& flow) {
                 scanned_.push_back(flow);
             });
-        sender.scanned(scanned_, next);
+        sender.scanned(scanned_, next, now);
     }
     log_session(Direction::To, peer.address, sender);
 }

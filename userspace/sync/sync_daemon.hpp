@@ -134,12 +134,12 @@ class SyncDaemon {
     void set_peers();
     void accept_waiting();
     void accept_one(Fd fd, const IpAddress& address);
-    void incoming_turn(Incoming& incoming, TimePoint now);
+    void incoming_turn(Incoming& incoming);
     void incoming_authenticated(Incoming& incoming);
     void incoming_ended(Incoming& incoming);
     void connect(Peer& peer);
     void retry_later(Peer& peer);
-    void outgoing_turn(Peer& peer);
+    void outgoing_turn(Peer& peer, TimePoint now);
     void outgoing_ended(Peer& peer);
     void store(Peer& peer, std::span<const dataplane::Flow> flows);
     void on_changes(std::span<const dataplane::Flow> flows, std::uint64_t left_out);
