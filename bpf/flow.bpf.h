@@ -37,40 +37,45 @@ static __always_inline struct vipd_flow *flow_at(__u64 hash, __u32 i,
 	return bpf_map_lookup_elem(&vipd_flows, slot);
 }
 
+/* Finds the slot first and reads it afterwards: so the verifier follows the
+ * reading once and not for each way.
+ */
 static __always_inline void flow_find(const struct segment *p, __u64 hash,
 				      struct flow_view *view)
 {
-	__u32 i, slot;
+	struct vipd_flow *flow = NULL;
+	__u32 i, age, slot = 0, version = 0;
 
 	view->flow = NULL;
 	for (i = 0; i < VIPD_FLOW_WAYS; i++) {
-		struct vipd_flow *flow = flow_at(hash, i, &slot);
-		__u32 version, age;
+		struct vipd_flow *candidate = flow_at(hash, i, &slot);
 
-		if (!flow)
-			return;
-		version = VIPD_READ_ONCE(flow->version);
+		if (!candidate)
+			break;
+		version = VIPD_READ_ONCE(candidate->version);
 		if (!version)
-			return;
-		if (!vipd_flow_key_equal(&flow->key, &p->key))
-			continue;
-		view->real = VIPD_READ_ONCE(flow->real);
-		view->state = VIPD_READ_ONCE(flow->state);
-		view->generation = VIPD_READ_ONCE(flow->generation);
-		view->flags = VIPD_READ_ONCE(flow->flags);
-		age = vipd_flow_age(VIPD_READ_ONCE(flow->last_seen), p->now);
-		view->live = view->state != VIPD_FLOW_NONE &&
-			     age <= VIPD_READ_ONCE(flow->timeout);
-		/* Somebody else's by now? The slot of a flow under update
-		 * keeps its key, and what was read of it is good.
-		 */
-		if (!vipd_flow_key_equal(&flow->key, &p->key))
-			continue;
-		view->flow = flow;
-		view->slot = slot;
-		view->version = version;
-		return;
+			break;
+		if (vipd_flow_key_equal(&candidate->key, &p->key)) {
+			flow = candidate;
+			break;
+		}
 	}
+	if (!flow)
+		return;
+	view->slot = slot;
+	view->version = version;
+	view->real = VIPD_READ_ONCE(flow->real);
+	view->state = VIPD_READ_ONCE(flow->state);
+	view->generation = VIPD_READ_ONCE(flow->generation);
+	view->flags = VIPD_READ_ONCE(flow->flags);
+	age = vipd_flow_age(VIPD_READ_ONCE(flow->last_seen), p->now);
+	view->live = view->state != VIPD_FLOW_NONE &&
+		     age <= VIPD_READ_ONCE(flow->timeout);
+	/* Somebody else's by now? The slot of a flow under update keeps its
+	 * key, and what was read of it is good.
+	 */
+	if (vipd_flow_key_equal(&flow->key, &p->key))
+		view->flow = flow;
 }
 
 /* Takes the slot if it is still as `version` says. */

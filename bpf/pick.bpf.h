@@ -19,19 +19,29 @@
 /* A real may fail before the ring without it is in force. */
 #define VIPD_TURN_TRIES 8
 
+/* A service's ring; looked up anew for each slot, since a map's pointer may not
+ * go to a function that the verifier checks by itself.
+ */
 struct ring {
-	void *map;
+	__u32 id;
 	__u32 slots;
 };
 
-/* A real that takes connections, or VIPD_NO_REAL. */
-static __always_inline __u32 ring_real(const struct ring *ring, __u32 slot)
+/*
+ * A real that takes connections, or VIPD_NO_REAL. Not static: the verifier then
+ * checks it once and not for each turn of the loops below.
+ */
+__noinline __u32 ring_real(__u32 ring_id, __u32 slot)
 {
+	void *ring = bpf_map_lookup_elem(&vipd_rings, &ring_id);
 	__u32 element = slot + 1;
-	struct vipd_slot *entry = bpf_map_lookup_elem(ring->map, &element);
+	struct vipd_slot *entry;
 	struct vipd_real *real;
 	__u32 id;
 
+	if (!ring)
+		return VIPD_NO_REAL;
+	entry = bpf_map_lookup_elem(ring, &element);
 	if (!entry)
 		return VIPD_NO_REAL;
 	id = entry->real;
@@ -59,7 +69,7 @@ static __always_inline __u32 pick_by_hash(const struct ring *ring,
 			 : 0;
 	__u32 scheduler = service->scheduler;
 	__u32 first = hash_slot(ring, scheduler, client, port, 0);
-	__u32 id = ring_real(ring, first);
+	__u32 id = ring_real(ring->id, first);
 	__u32 i;
 
 	if (id != VIPD_NO_REAL ||
@@ -69,7 +79,7 @@ static __always_inline __u32 pick_by_hash(const struct ring *ring,
 		__u32 offset = (first + i) % ring->slots;
 
 		id = ring_real(
-		    ring, hash_slot(ring, scheduler, client, port, offset));
+		    ring->id, hash_slot(ring, scheduler, client, port, offset));
 		if (id != VIPD_NO_REAL)
 			break;
 	}
@@ -82,7 +92,7 @@ static __always_inline __u32 pick_in_turn(const struct ring *ring, __u64 turn)
 	__u32 i;
 
 	for (i = 0; i < VIPD_TURN_TRIES; i++) {
-		id = ring_real(ring, (turn + i) % ring->slots);
+		id = ring_real(ring->id, (turn + i) % ring->slots);
 		if (id != VIPD_NO_REAL)
 			break;
 	}
@@ -94,24 +104,25 @@ static __always_inline __u32 pick_in_turn(const struct ring *ring, __u64 turn)
  * be stored, so that rr and wrr may give it the next turn; any other packet
  * must find the same real again, on each director, and goes by its hash.
  *
- * Not static: the verifier then checks it once and not once for each way here.
+ * Not static, for the verifier's sake.
  */
 __noinline __u32 pick_real(const struct vipd_service *service,
 			   const struct segment *p, int fresh)
 {
-	__u32 id, first = 0;
-	struct ring ring = {};
+	__u32 first = 0;
+	struct ring ring;
 	struct vipd_slot *length;
 	struct vipd_cursor *cursor;
+	void *map;
 	__u64 turn;
 
 	if (!service || !p)
 		return VIPD_NO_REAL;
-	id = service->id;
-	ring.map = bpf_map_lookup_elem(&vipd_rings, &id);
-	if (!ring.map)
+	ring.id = service->id;
+	map = bpf_map_lookup_elem(&vipd_rings, &ring.id);
+	if (!map)
 		return VIPD_NO_REAL;
-	length = bpf_map_lookup_elem(ring.map, &first);
+	length = bpf_map_lookup_elem(map, &first);
 	if (!length || !length->real)
 		return VIPD_NO_REAL;
 	ring.slots = length->real;
@@ -120,7 +131,7 @@ __noinline __u32 pick_real(const struct vipd_service *service,
 	    service->scheduler == VIPD_SCHED_SH)
 		return pick_by_hash(&ring, service, p);
 
-	cursor = bpf_map_lookup_elem(&vipd_cursors, &id);
+	cursor = bpf_map_lookup_elem(&vipd_cursors, &ring.id);
 	if (fresh && cursor)
 		turn = __sync_fetch_and_add(&cursor->turn, 1);
 	else
