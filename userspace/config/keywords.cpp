@@ -273,7 +273,8 @@ std::vector<Keyword> table() {
     };
     // clang-format off
     add(NotYet, ~in(None, List),
-        "include", "includer", "includem", "includew", "includeb", "includea", "include_check");
+        "include", "includer", "includem", "includew", "includeb", "includea");
+    add(NotYet, in(Root), "include_check");
     add(NotYet, kGlobal,
         "notification_email_from", "smtp_server", "smtp_helo_name", "smtp_connect_timeout",
         "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "no_email_faults",

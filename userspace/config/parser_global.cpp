@@ -170,6 +170,7 @@ void parse_vipd(Parsing& parsing, const Statement& statement) {
     Vipd& vipd = parsing.config.vipd;
     for (const auto& line : statement.body) {
         const std::string_view name = line.head().text;
+        if (line.keyword->status != Status::Done) continue;
         if (name == "sync") {
             parse_vipd_sync(parsing, line);
             continue;

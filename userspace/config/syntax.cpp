@@ -11,6 +11,7 @@ namespace {
 
 // No statement of keepalived's has near as many; this bounds what a line of garbage costs.
 constexpr std::size_t kMaxWords = 1000;
+constexpr std::size_t kMaxHints = 100;
 
 }  // namespace
 
@@ -166,6 +167,14 @@ void SyntaxReader::statement(
     }
 }
 
+/// A search takes a while; whoever mistypes more words than this is not looking for a hint.
+std::string_view SyntaxReader::hint_for(Block block, const std::string& word) {
+    const auto known = hints_.find({block, word});
+    if (known != hints_.end()) return known->second;
+    if (hints_.size() >= kMaxHints) return {};
+    return hints_.emplace(std::pair(block, word), nearest_keyword(block, word)).first->second;
+}
+
 void SyntaxReader::unknown(Block block, const Word& word, std::size_t& strays) {
     const bool braces = block_follows();
     if (reporter_.full()) {  // only counted: no time for hints
@@ -190,7 +199,7 @@ void SyntaxReader::unknown(Block block, const Word& word, std::size_t& strays) {
         if (braces) skip_block();
         return;
     }
-    const std::string_view near = nearest_keyword(block, word.text);
+    const std::string_view near = hint_for(block, word.text);
     const std::string hint = near.empty() ? "" : fmt::format("did you mean '{}'?", near);
     const Keyword* meant = near.empty() ? nullptr : find_keyword(block, near);
     if (braces && meant != nullptr && meant->block != Block::None) {

@@ -7,6 +7,8 @@
 #include "userspace/config/lexer.hpp"
 
 #include <deque>
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -42,12 +44,14 @@ class SyntaxReader {
                    std::vector<Statement>& out,
                    std::size_t& strays);
     void unknown(Block block, const Word& word, std::size_t& strays);
+    std::string_view hint_for(Block block, const std::string& word);
     bool check_values(const Statement& statement);
     void skip_block();
 
     Lexer lexer_;
     Reporter& reporter_;
     std::deque<Token> ahead_;
+    std::map<std::pair<Block, std::string>, std::string_view> hints_;
     /// A root block that began inside another: the blocks around it end here.
     std::vector<Word> unwinding_;
 };
