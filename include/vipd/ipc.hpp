@@ -52,7 +52,9 @@ struct Stop {
     void fields(auto&&) {}
 };
 
-/// A tracked script's state, decided by core from its runs (rise, fall).
+/// A tracked script's state, decided by core from its runs (rise, fall). Sent for each script that
+/// core runs, known or not, before Start and after each Configure: one that vrrp hears nothing of is
+/// not run, and not tracked.
 struct TrackScriptState {
     std::string script;
     bool known = false;  ///< false until the first run has ended

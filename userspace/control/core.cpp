@@ -168,6 +168,8 @@ void Core::start_roles() {
         // A role that has nothing to do any more is told so and stays.
         if (process) {
             send_configuration(*process);
+            if (process == vrrp_)
+                for (const auto& state : track_scripts_.states()) (void)process->send(state);
             return;
         }
         if (!wanted) return;

@@ -172,11 +172,7 @@ void Engine::stop(TimePoint now) {
 // --- events ------------------------------------------------------------------------------------
 
 void Engine::script_state(const std::string& script, bool known, bool up, TimePoint now) {
-    if (known) {
-        scripts_[script] = up;
-    } else {
-        scripts_.erase(script);
-    }
+    scripts_[script] = known ? std::optional(up) : std::nullopt;
     if (!started_) return;
     refresh_all(now);
     finish(now);

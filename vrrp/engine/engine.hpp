@@ -43,6 +43,7 @@ class Engine {
     /// Priority 0, VIPs off, sockets closed.
     void stop(TimePoint now);
 
+    /// How a tracked script stands. Before start(): every one that is run at all.
     void script_state(const std::string& script, bool known, bool up, TimePoint now);
     /// Gives up mastership of the instance ("" = all) and of its sync group; false: no such one.
     bool handover(const std::string& instance, Nanos hold, TimePoint now);

@@ -349,11 +349,12 @@ std::string Instance::look(std::span<const IpAddress> vips,
     }
     for (const ScriptTrack& track : settings_.scripts) {
         const auto result = scripts.find(track.script);
+        if (result == scripts.end()) continue;
         tracked.push_back({.what = "script " + track.script,
                            .weight = track.weight,
                            .reverse = track.reverse,
-                           .known = result != scripts.end(),
-                           .up = result != scripts.end() && result->second});
+                           .known = result->second.has_value(),
+                           .up = result->second.value_or(false)});
     }
     auto outcome = evaluate(settings_.policy.priority, tracked);
     deliver(PriorityChanged{outcome.priority}, now);

@@ -19,8 +19,9 @@
 
 namespace vipd::vrrp {
 
-/// Results of the tracked scripts by name; absent: none yet.
-using ScriptResults = std::map<std::string, bool>;
+/// Results of the scripts that are run, by name; nullopt: none yet. One that is absent is not run
+/// (it is not there, not executable, insecure), and who tracks it works as if it did not.
+using ScriptResults = std::map<std::string, std::optional<bool>>;
 
 class Instance {
   public:

@@ -15,8 +15,8 @@ ArpFrame gratuitous_arp(const MacAddress& mac, const IpAddress& address) {
     // clang-format on
     std::ranges::copy(mac, frame.begin() + 6);
     std::ranges::copy(mac, frame.begin() + 22);
-    std::ranges::copy(address.bytes(), frame.begin() + 28);
-    std::ranges::copy(address.bytes(), frame.begin() + 38);
+    std::ranges::copy(address.bytes().first(4), frame.begin() + 28);
+    std::ranges::copy(address.bytes().first(4), frame.begin() + 38);
     return frame;
 }
 

@@ -146,8 +146,10 @@ TEST_F(VrrpEngine, VipOnAnotherDeviceAndExcludedVip) {
 TEST_F(VrrpEngine, ScriptWithoutWeightHoldsInFaultUntilItsFirstResult) {
     InstanceSettings settings = instance();
     settings.scripts = {{"chk", 0, false}};
+    engine.script_state("chk", false, false, now);
     run({settings});
     EXPECT_EQ(state(), State::Fault);
+    EXPECT_EQ(report().fault, "script chk has no result yet");
     engine.script_state("chk", true, true, now);
     EXPECT_EQ(state(), State::Backup);
     become_master();
@@ -155,6 +157,13 @@ TEST_F(VrrpEngine, ScriptWithoutWeightHoldsInFaultUntilItsFirstResult) {
     EXPECT_EQ(state(), State::Fault);
     EXPECT_EQ(report().fault, "script chk is down");
     EXPECT_THAT(wire(), ElementsAre("51:0 > 224.0.0.18", "51:0 > 224.0.0.18"));
+}
+
+TEST_F(VrrpEngine, ScriptThatIsNotRunIsNotTracked) {
+    InstanceSettings settings = instance();
+    settings.scripts = {{"not-executable", 0, false}};
+    run({settings});
+    EXPECT_EQ(state(), State::Backup);
 }
 
 TEST_F(VrrpEngine, ScriptKnownBeforeTheStartCounts) {
