@@ -487,6 +487,10 @@ TEST_F(SmallTableTest, UdpFloodTakesNoConversation) {
     for (std::uint16_t port = 20000; port < 22000; ++port) run(datagram(port));
     EXPECT_TRUE(flow(100));
     EXPECT_TRUE(flow(101));
+    for (std::uint16_t port = 200; port < 210; ++port) {
+        connect(port);
+        EXPECT_TRUE(flow(port)) << "nor the place of a new connection";
+    }
 }
 
 TEST_F(SmallTableTest, PlacesGoExpiredFirstThenClosedThenTheOldestHalfOpen) {
