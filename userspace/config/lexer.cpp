@@ -3,20 +3,19 @@
 
 #include "userspace/config/keywords.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace vipd::config {
 
 namespace {
 
+// A longer name defines nothing; this bounds the look ahead.
+constexpr std::size_t kMaxDefinition = 256;
+
 bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\v' || c == '\f';
-}
-
-bool is_name_start(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-bool is_name(char c) {
-    return is_name_start(c) || (c >= '0' && c <= '9');
 }
 
 }  // namespace
@@ -33,12 +32,35 @@ bool Lexer::at_line_break(std::size_t ahead) const {
 
 void Lexer::advance() {
     const auto byte = static_cast<unsigned char>(text_[position_++]);
-    if (byte == '\n') {
+    if (outer_) {
+        column_ = expansion_.columns[position_];
+    } else if (byte == '\n') {
         ++line_;
         column_ = 1;
     } else if ((byte & 0xc0U) != 0x80U) {  // a continuation byte belongs to the character before
         ++column_;
     }
+}
+
+/// From here to the end of the line the words come from the line with its references replaced.
+void Lexer::enter_expansion() {
+    if (outer_) return;  // replaced already
+    const std::size_t begin = position_;
+    std::size_t end = text_.find('\n', begin);
+    if (end == std::string_view::npos) end = text_.size();
+    if (end > begin && text_[end - 1] == '\r') --end;
+    if (!definitions_.refers(text_.substr(begin, end - begin))) return;
+    expansion_ = definitions_.expand(text_.substr(begin, end - begin), column_);
+    outer_ = Outer{text_, end, expansion_.columns.back()};
+    text_ = expansion_.text;
+    position_ = 0;
+}
+
+void Lexer::leave_expansion() {
+    text_ = outer_->text;
+    position_ = outer_->position;
+    column_ = outer_->column;
+    outer_.reset();
 }
 
 void Lexer::skip_line() {
@@ -58,36 +80,88 @@ Word Lexer::take_line() {
     const std::size_t begin = position_;
     skip_line();
     word.text = std::string(text_.substr(begin, position_ - begin));
-    word.length = column_ - word.column;
+    word.length = std::max(column_ - word.column, 1U);
     return word;
 }
 
 /// What only the beginning of a line can be: `@id`, `$NAME=value`, `~SEQ(...)`, `~LST(...)`.
 void Lexer::start_line() {
     line_start_ = false;
-    while (is_blank(peek()) && !at_end()) advance();
+    skip_blanks();
     if (peek() == '@') {
         conditional_line();
-    } else if (peek() == '$' && is_name_start(peek(1))) {
-        std::size_t end = 1;
-        while (is_name(peek(end))) ++end;
-        if (peek(end) != '=') return;
-        // The value may go on over several lines, each but the last ending in a backslash.
-        Word line = take_line();
-        line.length = static_cast<std::uint32_t>(end);
-        while (!line.text.empty() && line.text.back() == '\\' && !at_end()) {
-            while (at_line_break() && peek() == '\r') advance();
-            if (!at_end()) advance();
-            line.text = take_line().text;
-        }
-        reporter_.warning(line, "definitions ($NAME=value) are not done by vipd yet; ignored");
-    } else if (peek() == '~' &&
-               (text_.substr(position_, 4) == "~SEQ" || text_.substr(position_, 4) == "~LST")) {
-        Word line = take_line();
-        line.length = 4;
-        reporter_.warning(
-            line, "'" + line.text.substr(0, 4) + "' is not done by vipd yet; the line is ignored");
+        skip_blanks();
     }
+    if (peek() == '$') {
+        const std::size_t length = Definitions::defines(text_.substr(position_, kMaxDefinition));
+        if (length > 0) {
+            define(length);
+            return;
+        }
+    }
+    const std::string_view loop = text_.substr(position_, 4);
+    if (loop == "~SEQ" || loop == "~LST")
+        skip_loop();
+    else
+        enter_expansion();
+}
+
+/// A line that is to be repeated, and the block that it opens.
+void Lexer::skip_loop() {
+    Word line = take_line();
+    line.length = 4;
+    std::size_t open = 0;
+    // Braces in the loop's own parentheses are not those of a block.
+    for (std::size_t at = line.text.rfind(')'); at < line.text.size(); ++at) {
+        if (line.text[at] == '{' && line.text[at - 1] != '$') ++open;
+        if (line.text[at] == '}' && open > 0) --open;
+    }
+    reporter_.warning(line,
+                      fmt::format("'{}' is not done by vipd yet; {} is ignored",
+                                  line.text.substr(0, 4),
+                                  open > 0 ? "the block" : "the line"));
+    for (; open > 0 && !at_end(); advance()) {
+        if (peek() == '#' || peek() == '!') skip_line();
+        if (at_end()) break;
+        if (peek() == '{') ++open;
+        if (peek() == '}') --open;
+    }
+}
+
+void Lexer::skip_blanks() {
+    while (!at_end() && is_blank(peek())) advance();
+}
+
+/// `$NAME=value`, the value over several lines if each but the last ends in a backslash.
+void Lexer::define(std::size_t length) {
+    const std::string name(text_.substr(position_ + 1, length));
+    for (std::size_t at = 0; at < length + 2; ++at) advance();
+    std::string value = definition_line();
+    while (value.ends_with('\\') && !at_end()) {
+        value.pop_back();
+        if (peek() == '\r') advance();
+        if (!at_end()) advance();
+        value += '\n' + definition_line();
+    }
+    definitions_.set(name, std::move(value));
+}
+
+/// The rest of the line without its comment and the blanks around it.
+std::string Lexer::definition_line() {
+    skip_blanks();
+    std::string line = take_line().text;
+    while (!line.empty() && is_blank(line.back())) line.pop_back();
+    bool in_quotes = false;
+    for (std::size_t at = 0; at < line.size(); ++at) {
+        if (line[at] == '"') in_quotes = !in_quotes;
+        if (in_quotes || (line[at] != '#' && line[at] != '!')) continue;
+        const bool goes_on = line.back() == '\\';
+        line.erase(at);
+        if (goes_on) line += '\\';
+        break;
+    }
+    while (!line.empty() && is_blank(line.back())) line.pop_back();
+    return line;
 }
 
 void Lexer::conditional_line() {
@@ -120,6 +194,10 @@ Token Lexer::brace(TokenKind kind) {
 Token Lexer::next() {
     for (;;) {
         if (line_start_) start_line();
+        if (at_end() && outer_) {
+            leave_expansion();
+            continue;
+        }
         if (at_end()) {
             Token token{TokenKind::EndOfText, begin_word()};
             return token;
@@ -177,7 +255,7 @@ Word Lexer::plain_word() {
             advance();
         else
             unterminated(word);
-        word.length = column_ - word.column;
+        word.length = std::max(column_ - word.column, 1U);
         return word;
     }
     bool in_reference = false;  // ${NAME}
@@ -197,7 +275,7 @@ Word Lexer::plain_word() {
         word.text += peek();
         advance();
     }
-    word.length = column_ - word.column;
+    word.length = std::max(column_ - word.column, 1U);
     return word;
 }
 
@@ -230,7 +308,7 @@ Word Lexer::script_word() {
         advance();
     }
     if (quote != '\0') unterminated(word);
-    word.length = column_ - word.column;
+    word.length = std::max(column_ - word.column, 1U);
     return word;
 }
 

@@ -3,9 +3,11 @@
 // are gone; every word knows its place. Linear in the text, no limit on the length of a line.
 #pragma once
 
+#include "userspace/config/definitions.hpp"
 #include "userspace/config/reporter.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,13 +45,29 @@ class Lexer {
     Word begin_word() const;
     Word take_line();
     void start_line();
+    void skip_blanks();
+    void skip_loop();
+    void define(std::size_t length);
+    std::string definition_line();
+    void enter_expansion();
+    void leave_expansion();
     void conditional_line();
     Word plain_word();
     Word script_word();
     void unterminated(Word& word);
     Token brace(TokenKind kind);
 
+    /// Where the file goes on after a line whose references were replaced.
+    struct Outer {
+        std::string_view text;
+        std::size_t position;
+        std::uint32_t column;
+    };
+
     std::string_view text_;
+    Definitions definitions_;
+    Expansion expansion_;
+    std::optional<Outer> outer_;
     std::string_view config_id_;
     Reporter& reporter_;
     std::size_t position_ = 0;

@@ -143,21 +143,63 @@ TEST(Syntax, QuoteWithoutItsEndIsReported) {
     EXPECT_EQ(first_interface(parsed), "eth0");
 }
 
+TEST(Syntax, DefinitionsStandForTheirText) {
+    const Parsed parsed = read(
+        "$IF=eth0  # the one\n$NET=10.0.$SUB\n$SUB=7\n$VIPS=\\\n${NET}.1/24 dev $IF \\\n10.9.9.9\n"
+        "@other $IF=eth1\n"
+        "vrrp_instance A$SUB {\ninterface $IF\nvirtual_router_id $SUB\n"
+        "virtual_ipaddress {\n$VIPS\n}\npriority ${SUB}0\nnotify \"/x ${IF}\" $UNSET\n}\n");
+    EXPECT_THAT(findings(parsed), IsEmpty());
+    ASSERT_EQ(parsed.config.instances.size(), 1U);
+    const VrrpInstance& made = parsed.config.instances[0];
+    EXPECT_EQ(made.name, "A7");
+    EXPECT_EQ(*made.interface, "eth0");
+    EXPECT_EQ(*made.virtual_router_id, 7);
+    EXPECT_EQ(*made.priority, 70);
+    ASSERT_EQ(made.virtual_ipaddress.size(), 2U);
+    EXPECT_EQ(made.virtual_ipaddress[0].prefix.to_string(), "10.0.7.1/24");
+    EXPECT_EQ(made.virtual_ipaddress[0].device, "eth0");
+    EXPECT_EQ(made.virtual_ipaddress[1].prefix.to_string(), "10.9.9.9/32");
+    EXPECT_THAT(made.notify.any->argv, ElementsAre("/x", "eth0"));
+    EXPECT_EQ(made.notify.any->user, "$UNSET");
+}
+
+TEST(Syntax, DiagnosticsInADefinitionPointAtItsUse) {
+    const Parsed parsed = read("$P=1000\n" + instance("priority $P x\nfoo"));
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("7:10 error: number '1000' is outside 1 to 255; ignored",
+                            "7:13 warning: extra word after 'priority'; ignored",
+                            "8:1 error: unknown keyword 'foo'"));
+    EXPECT_EQ(parsed.diagnostics[0].length, 2U);
+}
+
+TEST(Syntax, DefinitionOfItselfAndExplosionEnd) {
+    EXPECT_EQ(*read("$A=$A\nglobal_defs {\nrouter_id $A\n}").config.global.router_id, "$A");
+    std::string text = "$A0=x\n";
+    for (int i = 1; i < 16; ++i) {
+        const std::string before = "${A" + std::to_string(i - 1) + "}";
+        text += "$A" + std::to_string(i) + "=";
+        for (int n = 0; n < 10; ++n) text += before;
+        text += "\n";
+    }
+    const Parsed parsed = read(text + "global_defs {\nrouter_id $A15\n}");
+    EXPECT_LT(parsed.config.global.router_id->size(), 100'000'000U);
+}
+
 TEST(Syntax, WhatIsNotDoneYetIsAWarningPerUse) {
     const Parsed parsed = read(
-        "include /etc/{a,b}/*.conf\n$IF=eth0\n~SEQ(i,1,3) foo$i\n"
+        "include /etc/{a,b}/*.conf\n\n~SEQ(i,1,3) foo$i {\nnever }\n"
         "global_defs {\nnotify_fifo /run/x\nlvs_flush\n}\n"
         "static_routes {\n10.0.0.0/8 via 10.1.1.1 }\n");
-    EXPECT_THAT(
-        findings(parsed),
-        ElementsAre("1:1 warning: 'include' is not done by vipd yet; ignored",
-                    "2:1 warning: definitions ($NAME=value) are not done by vipd yet; ignored",
-                    "3:1 warning: '~SEQ' is not done by vipd yet; the line is ignored",
-                    "5:1 warning: 'notify_fifo' is not done by vipd yet; ignored",
-                    "6:1 warning: 'lvs_flush' is accepted, but vipd has nothing that it "
-                    "would change",
-                    "8:1 warning: 'static_routes' is not done by vipd yet; its block is "
-                    "ignored"));
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("1:1 warning: 'include' is not done by vipd yet; ignored",
+
+                            "3:1 warning: '~SEQ' is not done by vipd yet; the block is ignored",
+                            "6:1 warning: 'notify_fifo' is not done by vipd yet; ignored",
+                            "7:1 warning: 'lvs_flush' is accepted, but vipd has nothing that it "
+                            "would change",
+                            "9:1 warning: 'static_routes' is not done by vipd yet; its block is "
+                            "ignored"));
     EXPECT_EQ(parsed.exit_status(), 0);
 }
 
