@@ -354,6 +354,23 @@ TEST_F(FlowTest, StoreCountsWhatItDoesNotTake) {
     EXPECT_LE(flow(5100)->idle, Seconds(9));
 }
 
+TEST_F(FlowTest, FlowThatEndedAtThePeerIsTakenAwayUnlessItLivesHere) {
+    put(service(80, 1));
+    const std::vector<Flow> learned{peer_flow(5200, 1), peer_flow(5201, 1)};
+    ASSERT_EQ(plane->store_flows(learned).stored, 2U);
+    run(packet(5201, kAck));
+    std::vector<Flow> ended{peer_flow(5200, 1, FlowState::None),
+                            peer_flow(5201, 1, FlowState::None),
+                            peer_flow(5202, 1, FlowState::None)};
+    for (Flow& flow : ended) flow.idle = Millis(500);
+    const auto result = plane->store_flows(ended);
+    EXPECT_EQ(result.stored, 2U);
+    EXPECT_EQ(result.older, 1U);
+    EXPECT_FALSE(flow(5200));
+    EXPECT_TRUE(flow(5201)) << "had a packet here since";
+    EXPECT_FALSE(raw_flow(5202)) << "nothing is stored for what was not here";
+}
+
 // --- changes -----------------------------------------------------------------------------------
 
 TEST_F(FlowTest, ChangesTellOfEstablishedAndClosedNotOfHalfOpen) {

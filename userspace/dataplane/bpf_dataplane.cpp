@@ -7,13 +7,13 @@
 #include <vipd/abi/verdict.h>
 
 #include <bpf/libbpf.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <arpa/inet.h>
 #include <atomic>
 #include <cerrno>
 #include <sys/mman.h>
-#include <unistd.h>
 
 namespace vipd::dataplane {
 

@@ -66,21 +66,23 @@ Dataplane::StoreResult BpfDataplane::store_flows(std::span<const Flow> flows) {
     StoreResult result;
     const Tick now = now_ticks();
     for (const Flow& flow : flows) {
-        const auto service = model_.find({flow.vip, flow.protocol});
-        const auto id = registry_.find({flow.vip, flow.protocol}, flow.real);
-        if (service == model_.end() || !id || flow.state == FlowState::None ||
-            registry_.entry(*id)->state != RealRegistry::State::Active) {
-            ++result.unknown;
-            continue;
-        }
         vipd_flow abi{};
         abi.key = flow_key(flow);
-        abi.real = *id;
         abi.state = static_cast<vipd_flow_state>(flow.state);
         abi.last_seen = now - to_ticks(flow.idle);
-        abi.timeout = flow_timeout(service->second, abi.state);
-        abi.generation = registry_.entry(*id)->generation;
         abi.flags = VIPD_FLOW_SYNCED;
+        if (flow.state != FlowState::None) {
+            const auto service = model_.find({flow.vip, flow.protocol});
+            const auto id = registry_.find({flow.vip, flow.protocol}, flow.real);
+            if (service == model_.end() || !id ||
+                registry_.entry(*id)->state != RealRegistry::State::Active) {
+                ++result.unknown;
+                continue;
+            }
+            abi.real = *id;
+            abi.timeout = flow_timeout(service->second, abi.state);
+            abi.generation = registry_.entry(*id)->generation;
+        }
         switch (table_->store(abi, now)) {
             case FlowTable::Stored::Stored:
                 ++result.stored;
@@ -131,8 +133,8 @@ void BpfDataplane::sweep(Seconds round, const std::function<void(const Flow&)>& 
     // As many slots as this much of the round is worth.
     std::uint32_t part = table_->slots();
     if (round > Seconds(0)) {
-        const double share = static_cast<double>(passed.count()) /
-                             static_cast<double>(Nanos(round).count());
+        const double share =
+            static_cast<double>(passed.count()) / static_cast<double>(Nanos(round).count());
         part = static_cast<std::uint32_t>(
             std::clamp(share * table_->slots() + 1, 1.0, static_cast<double>(kSlotsPerSweep)));
     }

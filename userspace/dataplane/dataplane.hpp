@@ -168,8 +168,9 @@ class Dataplane {
     /// The VIPs of this node's instances. Requests (ARP) for one of them are dropped by the XDP
     /// program once the lease has run out; other addresses are never touched.
     virtual Result<> set_claims(std::span<const IpAddress> vips) = 0;
-    /// A map of one u64 that can be mapped shared: CLOCK_MONOTONIC nanoseconds until which the
-    /// claims hold; UINT64_MAX: for ever. The vrrp process renews it. Borrowed, not to be closed.
+    /// A map that can be mapped shared, whose first u64 is CLOCK_MONOTONIC nanoseconds until which
+    /// the claims hold; UINT64_MAX: for ever. The vrrp process renews it. Borrowed, not to be
+    /// closed.
     virtual int lease_fd() const = 0;
 };
 

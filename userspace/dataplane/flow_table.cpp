@@ -128,6 +128,7 @@ FlowTable::Stored FlowTable::store(const vipd_flow& flow, Tick now) {
             // Behind a slot never used there is nothing of this flow.
             if (version == 0) break;
         }
+        if (flow.state == VIPD_FLOW_NONE && !mine) return Stored::Stored;  // gone already
         if (best == nullptr) return Stored::Full;
         if (!hold(*best, best_version)) continue;
         write(*best, flow);

@@ -30,8 +30,9 @@ class FlowTable {
     std::optional<std::uint32_t> find(const vipd_flow_key& key, Tick now) const;
 
     enum class Stored : std::uint8_t { Stored, Older, Full };
-    /// Puts a flow in, `flow.version` being of no account. Older: the table has it with a packet at
-    /// least as fresh. Full: all places are taken by flows that are to be kept, or contended.
+    /// Puts a flow in, `flow.version` being of no account; of state NONE: takes it away. Older: the
+    /// table has it with a packet at least as fresh (see Dataplane::store_flows). Full: all places
+    /// are taken by flows that are to be kept, or contended.
     Stored store(const vipd_flow& flow, Tick now);
 
     /// Empties the slot if its flow has expired at `now`. False: it lives, or is being written.
