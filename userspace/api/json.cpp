@@ -71,9 +71,8 @@ Json next_hop_json(const control::RealStatus& real) {
 /// The one word that the state of a real server comes down to.
 std::string_view real_state(const control::RealStatus& real) {
     if (!real.known) return "checking";
+    if (real.inhibited) return "inhibited";
     if (!real.alive) return "down";
-    // Inhibited on failure: still in the table with weight 0, but its checkers say down.
-    if (!real.reason.empty() && real.effective_weight == 0) return "inhibited";
     return real.effective_weight == 0 ? "drained" : "up";
 }
 
@@ -190,8 +189,9 @@ Json to_json(const control::Status& status) {
             {"flow_table", {{"slots", status.table.slots}, {"used", status.table.used}}},
             {"lease",
              {{"enabled", status.lease.enabled},
-              {"duration_ms", status.lease.duration.count()},
-              {"held", status.lease.held}}},
+              {"held", status.lease.held},
+              {"remaining_ms",
+               status.lease.remaining ? Json(status.lease.remaining->count()) : Json()}}},
             {"interfaces", array_json(status.interfaces, interface_json)},
             {"verdicts", verdicts_json(status.verdicts)},
             {"counters", counters_json(status.counters)}};

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
+#include <sys/mman.h>
 
 namespace vipd::control {
 
@@ -58,6 +60,22 @@ SyncStatus sync_status(const sync::SyncDaemon* daemon) {
         status.peers.push_back(std::move(entry));
     }
     return status;
+}
+
+/// Reads what the vrrp process has last written (Dataplane::lease_fd).
+LeaseStatus lease_status(int map, TimePoint now) {
+    const LeaseStatus unknown{true, false, Millis(0)};
+    const auto length = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    void* page = ::mmap(nullptr, length, PROT_READ, MAP_SHARED, map, 0);
+    if (page == MAP_FAILED) return unknown;
+    // The vrrp process writes the word whole; atomic_ref would want to write here as well.
+    const auto until = *static_cast<const volatile std::uint64_t*>(page);
+    ::munmap(page, length);
+    if (until == std::numeric_limits<std::uint64_t>::max()) return {true, true, std::nullopt};
+    const auto now_ns = static_cast<std::uint64_t>(now.time_since_epoch().count());
+    if (until <= now_ns) return unknown;
+    const Nanos left(static_cast<std::int64_t>(until - now_ns));
+    return {true, true, std::chrono::duration_cast<Millis>(left)};
 }
 
 }  // namespace
@@ -125,6 +143,7 @@ Status Core::status() {
             entry.weight = real.configured_weight;
             entry.effective_weight = real.weight;
             entry.alive = real.forwarding && real.up;
+            entry.inhibited = real.forwarding && !real.up;
             entry.known = real.known || !real.checked;
             entry.sorry = real.sorry;
             entry.reason = real.reason;
@@ -160,7 +179,8 @@ Status Core::status() {
         for (const auto& attached : plane->attached())
             status.interfaces.push_back(
                 {attached.name, attached.ifindex, attached.native, attached.adopted});
-        status.lease.enabled = *config.vipd.lease_enabled && !config.instances.empty();
+        if (*config.vipd.lease_enabled && !config.instances.empty())
+            status.lease = lease_status(plane->lease_fd(), now);
     }
     status.warnings = warnings();
     return status;

@@ -59,7 +59,8 @@ struct RealStatus {
     model::Method method = model::Method::DirectRouting;
     std::uint32_t weight = 1;            ///< as configured
     std::uint32_t effective_weight = 1;  ///< as in the data plane: 0 when drained or inhibited
-    bool alive = true;                   ///< takes part in forwarding
+    bool alive = true;                   ///< up, and in the data plane as such
+    bool inhibited = false;              ///< failed, but kept with weight 0 (inhibit_on_failure)
     bool known = true;                   ///< its checkers have all spoken; true without checkers
     bool sorry = false;                  ///< this is the sorry server
     std::string reason;                  ///< why down; empty when up
@@ -110,8 +111,9 @@ struct InterfaceStatus {
 
 struct LeaseStatus {
     bool enabled = false;
-    Millis duration{0};
     bool held = false;  ///< not run out: this node may answer for its VIPs
+    /// Until it runs out if nobody renews it; nullopt: never.
+    std::optional<Millis> remaining;
 };
 
 /// A verdict of the XDP program with its count.

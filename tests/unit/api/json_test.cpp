@@ -63,7 +63,7 @@ TEST(StatusJson, SaysAllOfAStatus) {
            "counters": {"reject_auth": 2}}],
         "counters": {"reject_unknown_peer": 1}},
       "flow_table": {"slots": 1048576, "used": 124},
-      "lease": {"enabled": true, "duration_ms": 3000, "held": true},
+      "lease": {"enabled": true, "held": true, "remaining_ms": 3000},
       "interfaces": [
         {"name": "eth0", "index": 2, "mode": "native", "adopted": true},
         {"name": "eth1", "index": 3, "mode": "generic", "adopted": false}],
@@ -93,7 +93,7 @@ TEST(StatusJson, NamesTheStateOfARealServer) {
     using Real = control::RealStatus;
     EXPECT_EQ(state([](Real&) {}), "up");
     EXPECT_EQ(state([](Real& r) { r.effective_weight = 0; }), "drained");
-    EXPECT_EQ(state([](Real& r) { r.effective_weight = 0, r.reason = "timeout"; }), "inhibited");
+    EXPECT_EQ(state([](Real& r) { r.alive = false, r.inhibited = true; }), "inhibited");
     EXPECT_EQ(state([](Real& r) { r.alive = false, r.reason = "timeout"; }), "down");
     EXPECT_EQ(state([](Real& r) { r.known = false, r.alive = false; }), "checking");
 }

@@ -101,7 +101,7 @@ inline control::Status sample_status() {
     peer.counters = {{"reject_auth", 2}};
     status.sync = {true, {peer}, {{"reject_unknown_peer", 1}}};
     status.table = {1048576, 124};
-    status.lease = {true, Millis(3000), true};
+    status.lease = {true, true, Millis(3000)};
     status.verdicts = {{"tx", 1000, 500000}, {"pass_not_service", 0, 0}};
     status.interfaces = {{"eth0", 2, true, true}, {"eth1", 3, false, false}};
     status.counters = {{"ipc_malformed", 0}};
