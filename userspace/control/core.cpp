@@ -142,7 +142,10 @@ Result<> Core::put_in_force(LoadedConfig loaded) {
     }
 
     // From here on nothing fails that would have to be undone.
-    if (opened) forwarding_ = std::move(opened);
+    if (opened) {
+        forwarding_ = std::move(opened);
+        if (vrrp_ && !sync_gate_) let_vrrp_start();  // it runs: it gets the lease, no more
+    }
     services_ = std::move(services);
     loaded_ = std::move(loaded);
     notify_.configure(config());
@@ -229,8 +232,8 @@ void Core::on_vrrp_started(bool restarted) {
 
 void Core::let_vrrp_start() {
     sync_gate_.reset();
-    const bool lease = forwarding_ && *config().vipd.lease_enabled;
-    (void)vrrp_->send(ipc::Start{}, lease ? forwarding_->dataplane().lease_fd() : -1);
+    // With the lease switched off the vrrp process makes it one for ever.
+    (void)vrrp_->send(ipc::Start{}, forwarding_ ? forwarding_->dataplane().lease_fd() : -1);
 }
 
 void Core::on_check_started(bool restarted) {
@@ -255,7 +258,7 @@ void Core::on_vrrp_message(ipc::Message message) {
 void Core::on_check_message(ipc::Message message) {
     if (const auto* state = std::get_if<ipc::RealServerState>(&message)) {
         on_events(services_.on_health(*state));
-        follow_services();
+        follow_soon();
     } else if (const auto* request = std::get_if<ipc::RunScript>(&message)) {
         on_run_script(*request);
     } else if (const auto* ready = std::get_if<ipc::Ready>(&message)) {
@@ -307,7 +310,21 @@ void Core::on_events(const std::vector<ServiceEvent>& events) {
     }
 }
 
+// Health often changes for many real servers in one turn of the loop: one comparison for all.
+void Core::follow_soon() {
+    if (!forwarding_ || std::exchange(follow_due_, true)) return;
+    const auto when = loop_.now() + Millis(1);
+    if (follow_) {
+        (void)EventLoop::rearm(follow_, when);
+    } else if (auto timer = loop_.at(when, [this](TimePoint) { follow_services(); })) {
+        follow_ = std::move(*timer);
+    } else {
+        follow_services();
+    }
+}
+
 void Core::follow_services() {
+    follow_due_ = false;
     if (!forwarding_) return;
     if (auto followed = forwarding_->follow(services_.desired()); !followed)
         say(true, followed.error().message);

@@ -80,6 +80,7 @@ class Core final : public Backend {
     void on_instance_state(const ipc::InstanceStateChange& change);
     void on_run_script(const ipc::RunScript& request);
     void on_events(const std::vector<ServiceEvent>& events);
+    void follow_soon();
     void follow_services();
     void run_notify(const config::Script& script);
     void report_ready(const ipc::Ready& ready, const std::string& role);
@@ -110,6 +111,8 @@ class Core final : public Backend {
     EventLoop::Source second_;
     EventLoop::Source stop_wait_;
     EventLoop::Source sync_gate_;
+    EventLoop::Source follow_;
+    bool follow_due_ = false;
     bool vrrp_ready_ = false;
     bool check_ready_ = false;
     bool told_ready_ = false;
