@@ -248,6 +248,9 @@ Result<> Forwarding::follow(const model::Model& desired) {
     }
     if (sync_) sync_->set_digests(digests_);
     const auto addresses = real_addresses(desired);
+    for (const auto& address : real_addresses(before))
+        if (!std::binary_search(addresses.begin(), addresses.end(), address))
+            (void)dataplane_->set_next_hop(address, std::nullopt);
     hops_.set_addresses(addresses, loop_.now());
     for (const auto& address : addresses) {
         const auto* hop = hops_.find(address);
@@ -352,6 +355,14 @@ std::vector<std::string> Forwarding::warnings() const {
     for (const auto& [address, reason] : unreachable_)
         list.push_back(
             fmt::format("real server {} is not reachable: {}", address.to_string(), reason));
+    for (const auto& [key, service] : dataplane_->model())
+        for (const auto& real : service.reals)
+            if (const auto* hop = hops_.find(real.endpoint.address);
+                hop != nullptr && hop->gateway && real.method == model::Method::DirectRouting)
+                list.push_back(
+                    fmt::format("real server {} of {} is behind a gateway: DR needs it on link",
+                                real.endpoint.to_string(),
+                                key.to_string()));
     return list;
 }
 
