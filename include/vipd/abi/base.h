@@ -24,6 +24,7 @@
 
 /* An address of either family; IPv4 stands first, the rest is zero. */
 union vipd_addr {
+	__u8 bytes[16]; /* first: bpftool shows it so */
 	__be32 v4;
 	__be32 v6[4];
 };
