@@ -382,6 +382,8 @@ void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
     advertised_ = advertised();
     // The advert first: nothing that follows may make it late.
     deliver(PolicyChanged{}, now);
+    // Whoever keeps our state by name would not find it.
+    if (settings_.name != old.name) carry_out(ReportState{}, now);
     if (machine_.state != State::Master) return;
     std::vector<Vip> gone;
     for (const Vip& vip : old.vips)

@@ -289,6 +289,8 @@ TEST_F(VrrpEngine, ReloadKeepsTheMasterAndChangesOnlyTheDifference) {
     next.vips[1].prefix = *IpPrefix::parse("10.9.0.102/24");
     run({next});
     EXPECT_EQ(state("renamed"), State::Master);
+    ASSERT_EQ(changes.size(), 1U);
+    EXPECT_EQ(changes[0].instance, "renamed");
     EXPECT_TRUE(has(kEth0, "10.9.0.100/24"));
     EXPECT_FALSE(has(kEth0, "10.9.0.101/24"));
     EXPECT_TRUE(has(kEth0, "10.9.0.102/24"));
