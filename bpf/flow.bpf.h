@@ -37,6 +37,24 @@ static __always_inline struct vipd_flow *flow_at(__u64 hash, __u32 i,
 	return bpf_map_lookup_elem(&vipd_flows, slot);
 }
 
+/*
+ * Asks for the cache lines in which the flow most likely stands. Nothing waits
+ * for them before flow_find(), so that memory is read while the service is
+ * looked up.
+ */
+static __always_inline void flow_touch(__u64 hash)
+{
+	struct vipd_flow *flow;
+	__u32 slot;
+
+	flow = flow_at(hash, 0, &slot);
+	if (flow)
+		(void)VIPD_READ_ONCE(flow->version);
+	flow = flow_at(hash, 1, &slot);
+	if (flow)
+		(void)VIPD_READ_ONCE(flow->version);
+}
+
 /* Finds the slot first and reads it afterwards: so the verifier follows the
  * reading once and not for each way.
  */

@@ -121,13 +121,12 @@ static __always_inline __u32 new_flow(const struct flow_view *view,
 
 static __always_inline __u32 serve(struct xdp_md *ctx, struct packet *p,
 				   const struct vipd_service *service,
-				   int *action)
+				   __u64 hash, int *action)
 {
 	struct segment *segment = &p->segment;
 	struct flow_view view = {};
 	struct vipd_real *real;
 	__u32 verdict, id, connections = 0;
-	__u64 hash;
 
 	if (p->bad_l4)
 		return VIPD_DROP_MALFORMED;
@@ -138,7 +137,6 @@ static __always_inline __u32 serve(struct xdp_md *ctx, struct packet *p,
 		return VIPD_DROP_TTL;
 
 	segment->now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
-	hash = vipd_flow_hash(&segment->key, flow_seed0, flow_seed1);
 	flow_find(segment, hash, &view);
 	verdict = real_of_flow(&view, segment, &real);
 	if (verdict != VIPD_CONTINUE)
@@ -170,6 +168,7 @@ static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p,
 			   .end = (void *)(long)ctx->data_end};
 	struct vipd_service *service;
 	__u32 verdict;
+	__u64 hash;
 
 	p->segment.frame_len = (__u32)(c.end - c.pos);
 	p->eth = parse_ethhdr(&c);
@@ -191,12 +190,14 @@ static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p,
 	verdict = parse_ipv4(&c, p);
 	if (verdict != VIPD_CONTINUE)
 		return verdict;
+	hash = vipd_flow_hash(&p->segment.key, flow_seed0, flow_seed1);
+	flow_touch(hash);
 	service = match_service(&p->segment.key);
 	if (!service)
 		return VIPD_PASS_NO_SERVICE;
 	if (forwarding_ended())
 		return VIPD_PASS_STOPPED;
-	return serve(ctx, p, service, action);
+	return serve(ctx, p, service, hash, action);
 }
 
 SEC("xdp")
