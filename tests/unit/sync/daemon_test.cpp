@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 
+#include <fstream>
 #include <netinet/in.h>
 #include <random>
 
@@ -174,9 +175,12 @@ TEST_F(SyncNodes, ARestartedNodeReplacesItsDeadConnections) {
 TEST_F(SyncNodes, APeerThatDoesNotReadCostsABoundedQueueAndThenASnapshot) {
     auto slow_loop = *EventLoop::create();
     Node slow(slow_loop, 3);
+    // Small buffers in the kernel, so that they are full long before the kernel itself gives up.
+    std::ofstream("/proc/sys/net/ipv4/tcp_rmem") << "4096 65536 65536";
+    std::ofstream("/proc/sys/net/ipv4/tcp_wmem") << "4096 65536 65536";
     auto options = a().options({3});
-    options.limits.queue = 2U << 20;
-    options.limits.scan_queue = 256U << 10;
+    options.limits.queue = 512U << 10;
+    options.limits.scan_queue = 64U << 10;
     ASSERT_TRUE(a().daemon.start(options));
     ASSERT_TRUE(slow.daemon.start(slow.options({1})));
     ASSERT_TRUE(run_until({&loop_, &slow_loop},
@@ -185,7 +189,7 @@ TEST_F(SyncNodes, APeerThatDoesNotReadCostsABoundedQueueAndThenASnapshot) {
     std::uint64_t most = 0;
     std::uint32_t n = 0;
     ASSERT_TRUE(until([&] {
-        for (int i = 0; i < 2000; ++i) a().plane.put_flow(flow_of(n++ % 20'000));
+        for (int i = 0; i < 2000; ++i) a().plane.put_flow(flow_of(n++ % 5000));
         most = std::max(most, a().peer(3).out_queued);
         return a().rejected(3, Reject::QueueOverflow) > 0;
     }));
@@ -213,6 +217,20 @@ TEST_F(SyncNodes, AnotherKeyGetsNothingAndIsSaid) {
     EXPECT_LE(a().log.size(), 8U);  // however often it is tried
     // Once it has the key, it works.
     ASSERT_TRUE(b().daemon.reconfigure(b().options({1})));
+    ASSERT_TRUE(until([&] { return both_synced(); }));
+    EXPECT_TRUE(b().has(1));
+}
+
+TEST_F(SyncNodes, AChangedKeyEndsWhatTheOldOneOpened) {
+    join();
+    auto rekeyed = a().options({2});
+    rekeyed.key = key_of('n');
+    ASSERT_TRUE(a().daemon.reconfigure(rekeyed));
+    ASSERT_TRUE(until([&] { return !b().peer(1).in_connected && !b().peer(1).out_connected; }));
+    a().plane.put_flow(flow_of(1));
+    auto rekeyed_too = b().options({1});
+    rekeyed_too.key = key_of('n');
+    ASSERT_TRUE(b().daemon.reconfigure(rekeyed_too));
     ASSERT_TRUE(until([&] { return both_synced(); }));
     EXPECT_TRUE(b().has(1));
 }
