@@ -7,6 +7,7 @@ namespace vipd::vipctl {
 namespace {
 
 constexpr std::size_t kGap = 1;
+constexpr std::size_t kIndent = 6;  // of a last column's text on a line of its own
 
 bool starts_character(char c) {
     return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
@@ -82,7 +83,7 @@ std::string Table::render(const Screen& screen) const {
         for (const auto& row : rows_) width = std::max(width, columns(row[i].text));
         widths.push_back(width);
     }
-    // The last column may hold a sentence: it takes what is left rather than push others out.
+    // The last column may hold a sentence: it must not push others out.
     std::vector<std::size_t> needed = widths;
     if (!needed.empty()) needed.back() = columns(columns_.back().title);
     const auto shown = chosen(needed, screen.width);
@@ -97,6 +98,13 @@ std::string Table::render(const Screen& screen) const {
             const Cell cell = cell_of(i);
             std::string value = cell.text;
             const std::size_t pad = widths[i] - columns(value);
+            const bool last = i + 1 == columns_.size();
+            if (last && !titles && screen.width > 0 && at > kIndent &&
+                at + columns(value) > screen.width) {
+                text += '\n';
+                blanks.assign(kIndent, ' ');
+                at = kIndent;
+            }
             if (columns_[i].right) {
                 blanks.append(pad, ' ');
                 at += pad;

@@ -45,7 +45,8 @@ class Table {
     void add(std::vector<Cell> row);
     bool empty() const { return rows_.empty(); }
     /// Titles and rows, each line ended by a newline, none ending in blanks. Too wide for the
-    /// screen: spare columns go first, then lines are cut.
+    /// screen: spare columns go first, what is in the last column (often a sentence) goes to a line
+    /// of its own, and only then lines are cut.
     std::string render(const Screen& screen) const;
 
   private:

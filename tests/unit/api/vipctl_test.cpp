@@ -140,7 +140,7 @@ TEST(VipctlText, DurationsAndRates) {
         EXPECT_EQ(rate_text(value), text) << value;
 }
 
-TEST(VipctlTable, DropsSpareColumnsThenCutsTheLine) {
+TEST(VipctlTable, DropsSpareColumnsThenGivesTheLastItsOwnLine) {
     Table table({{"A"}, {"B", true, 1}, {"C", true, 2}, {"Note"}});
     table.add({{"x"}, {"100"}, {"2000"}, {"something long"}});
     table.add({{"yy"}});
@@ -148,8 +148,10 @@ TEST(VipctlTable, DropsSpareColumnsThenCutsTheLine) {
               "A    B    C Note\n"
               "x  100 2000 something long\n"
               "yy\n");
-    EXPECT_EQ(table.render({16, false}), "A    B    C Note\nx  100 2000 s...\nyy\n");
-    EXPECT_EQ(table.render({12, false}), "A    B Note\nx  100 so...\nyy\n");
+    EXPECT_EQ(table.render({20, false}),
+              "A    B    C Note\nx  100 2000\n      something long\nyy\n");
+    EXPECT_EQ(table.render({16, false}), "A    B    C Note\nx  100 2000\n      somethi...\nyy\n");
+    EXPECT_EQ(table.render({12, false}), "A    B Note\nx  100\n      som...\nyy\n");
     EXPECT_EQ(table.render({4, false}), "A  .\nx  .\nyy\n");
 }
 
