@@ -59,8 +59,8 @@ struct vipd_claim {
 };
 
 /*
- * vipd_lease, one entry, CLOCK_MONOTONIC. Mapped shared: the vrrp process writes
- * until_ns, core the other.
+ * vipd_lease, one entry, CLOCK_MONOTONIC. Mapped shared: the vrrp process
+ * writes until_ns, core the other.
  */
 struct vipd_lease {
 	__u64 until_ns;		/* to here this host answers for its VIPs */
