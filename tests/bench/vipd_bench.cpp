@@ -18,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -48,6 +49,12 @@ struct Options {
     std::uint32_t packets = 2000000;  ///< of each measurement
     std::string json;
 };
+
+/// SIGINT and SIGTERM end the run by way of the destructors: no pin stays behind.
+volatile std::sig_atomic_t interrupted = 0;
+void interrupt(int) {
+    interrupted = 1;
+}
 
 [[noreturn]] void die(const std::string& message) {
     throw std::runtime_error(message);
@@ -160,6 +167,7 @@ class Lab {
         const double start = cpu_ns();
         const int error = bpf_prog_test_run_opts(program_, &options);
         const double took = cpu_ns() - start;
+        if (interrupted != 0) die("interrupted");
         if (error != 0) die(fmt::format("test run: {}", std::strerror(-error)));
         if (options.retval != XDP_TX)
             die(fmt::format("{} answered {} and not XDP_TX", kNames[subject], options.retval));
@@ -325,6 +333,8 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "vipd-bench loads BPF programs and must be run as root\n");
         return 1;
     }
+    (void)std::signal(SIGINT, interrupt);
+    (void)std::signal(SIGTERM, interrupt);
     try {
         stay_on_this_cpu();
         libbpf_set_print(nullptr);

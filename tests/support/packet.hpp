@@ -185,8 +185,10 @@ inline Bytes build(const ArpSpec& spec) {
 
 /// The frame as a router would send it on: new MACs, one hop less, header checksum from scratch.
 inline Bytes routed(Bytes frame, const MacAddress& to, const MacAddress& from) {
-    std::ranges::copy(to, frame.begin());
-    std::ranges::copy(from, frame.begin() + 6);
+    for (std::size_t i = 0; i < to.size(); ++i) {
+        frame.at(i) = to[i];
+        frame.at(to.size() + i) = from[i];
+    }
     --frame.at(kEthernetSize + 8);
     fix_ip_checksum(frame);
     return frame;
