@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <ostream>
 #include <string_view>
 
 namespace vipd::sched::facts {
@@ -24,6 +25,10 @@ struct HashFact {
     std::uint16_t port;      ///< of the service and its reals
     Clients clients;
     std::string_view chosen;
+    /// What gtest calls the case; by default it would print its bytes, pointers among them.
+    friend std::ostream& operator<<(std::ostream& out, const HashFact& fact) {
+        return out << fact.reals;
+    }
 };
 
 using model::Scheduler;
