@@ -17,8 +17,11 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <sys/capability.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -62,6 +65,28 @@ Prepared prepare(const ipc::Configure& configure, const Fd& text_fd) {
     prepared.settings = vrrp_settings(parsed.config, prepared.left_out);
     prepared.lease = lease_time(parsed.config);
     return prepared;
+}
+
+// Adverts have to leave in time also on a busy host; this process does little and never spins.
+// Not granted, it works at the normal priority.
+void raise_priority() {
+    constexpr int kNice = -15;
+    (void)::setpriority(PRIO_PROCESS, 0, kNice);
+}
+
+// From here on: raw sockets and addresses, nothing else that root may.
+Result<> keep_network_rights_only() {
+    static constexpr std::array<cap_value_t, 2> kKept = {CAP_NET_ADMIN, CAP_NET_RAW};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return fail_errno(errno, "no_new_privs");
+    const auto release = [](void* caps) { ::cap_free(caps); };
+    const std::unique_ptr<_cap_struct, decltype(release)> caps(::cap_init(), release);
+    if (!caps) return fail_errno(errno, "capabilities");
+    const auto count = static_cast<int>(kKept.size());
+    if (::cap_set_flag(caps.get(), CAP_PERMITTED, count, kKept.data(), CAP_SET) < 0 ||
+        ::cap_set_flag(caps.get(), CAP_EFFECTIVE, count, kKept.data(), CAP_SET) < 0 ||
+        ::cap_set_proc(caps.get()) < 0)
+        return fail_errno(errno, "capabilities: VRRP needs CAP_NET_ADMIN and CAP_NET_RAW");
+    return {};
 }
 
 class VrrpRole final : public vrrp::Observer {
@@ -327,6 +352,11 @@ void VrrpRole::stop(const std::string& why) {
 
 int run_vrrp_role(Fd channel, const log::Options& options) {
     log::setup(options);
+    raise_priority();
+    if (auto kept = keep_network_rights_only(); !kept) {
+        spdlog::critical("{}", kept.error().message);
+        return 1;
+    }
     auto loop = EventLoop::create();
     if (!loop) {
         spdlog::critical("{}", loop.error().message);

@@ -142,6 +142,10 @@ TEST_F(VrrpRole, RunsFromConfigureToStop) {
     EXPECT_EQ(report->interface, "v0");
     EXPECT_EQ(report->master, *IpAddress::parse("10.9.0.1"));
     EXPECT_TRUE(await<ipc::Heartbeat>());
+    const auto status = vipd::test::run("cat /proc/" + std::to_string(pid_) + "/status");
+    // CAP_NET_ADMIN is 12, CAP_NET_RAW 13.
+    EXPECT_NE(status.find("CapEff:\t0000000000003000\n"), std::string::npos) << status;
+    EXPECT_NE(status.find("NoNewPrivs:\t1\n"), std::string::npos);
     send(ipc::Stop{});
     EXPECT_EQ(exit_status(), 0);
     EXPECT_FALSE(has("10.9.0.100"));
