@@ -232,6 +232,8 @@ model::Service ServiceTable::build(const ServiceState& service) const {
         entry.endpoint = real.endpoint;
         entry.method = method_of(server, real);
         entry.weight = effective_weight(real, state);
+        // What a Maglev table is built by while the weight is 0.
+        entry.last_weight = entry.weight > 0 ? entry.weight : *real.weight;
         if (!state.up) {
             entry.alive = *real.inhibit_on_failure;
             if (*real.inhibit_on_failure) entry.weight = 0;

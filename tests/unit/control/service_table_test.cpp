@@ -80,6 +80,7 @@ TEST(ServiceTable, InhibitKeepsAFailedRealAtWeightZero) {
     table.on_health(health("10.0.0.2", false));
     EXPECT_TRUE(reals(table)[0].alive) << "its connections go on";
     EXPECT_EQ(reals(table)[0].weight, 0U) << "it gets no new ones";
+    EXPECT_EQ(reals(table)[0].last_weight, 1U) << "mh keeps its table";
 }
 
 TEST(ServiceTable, RepeatedHealthSaysNothing) {
