@@ -130,6 +130,8 @@ def test_death_of_the_check_process_changes_no_mastership(lab):
     with AddressWatch(pair.d1.node.ns) as watch:
         os.kill(old, signal.SIGKILL)
         restarted(pair.d1, "check", old)
+        sent = pair.d1.counter("advert_tx")
+        wait_for(lambda: pair.d1.counter("advert_tx") >= sent + 10, 10, "adverts go on")
         assert watch.of(VIP) == []
     assert pair.d1.counter("become_master") == 1
     assert pair.d1.state() == "MASTER"
@@ -153,7 +155,7 @@ def advert(pair, sender, **fields):
     ("address_count", {"ipcount": 0, "addrlist": []}),
     ("vrid", {"vrid": 52}),
     ("type", {"type": 2}),
-])
+], ids=lambda value: value if isinstance(value, str) else "")
 def test_forged_adverts_are_counted_and_change_nothing(lab, counter, fields):
     pair = VrrpPair(lab)
     pair.wait_master(pair.d1)

@@ -204,9 +204,16 @@ class Vipd(Daemon):
         return self.status()["verdicts"].get(name, {"packets": 0})["packets"]
 
     def sync_counter(self, name):
-        """A reject of connection sync, added up over the daemon and its peers."""
+        """A counter of connection sync, added up over the daemon and its peers."""
         sync = self.status()["sync"]
         return sum(where["counters"].get(name, 0) for where in [sync, *sync["peers"]])
+
+    def sync_rejects(self):
+        """All that connection sync has turned away, by whatever name."""
+        sync = self.status()["sync"]
+        return sum(count for where in [sync, *sync["peers"]]
+                   for name, count in where["counters"].items()
+                   if name.startswith("reject_") or name == "unknown_address")
 
     def role_pid(self, role):
         for process in self.status()["processes"]:

@@ -156,13 +156,15 @@ class Process:
         return found
 
     def kill_all(self):
-        """SIGKILL to it and all its descendants, as when a machine's power goes."""
+        """SIGKILL to it and all its descendants, as when a machine's power goes: all are frozen
+        first, so that none can act on the death of another."""
         family = self.family()
-        for pid in family:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in family:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    pass
         self.wait()
         wait_for(lambda: not any(map(_running, family)), 5, f"the end of {self.name}")
 

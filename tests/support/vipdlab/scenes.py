@@ -55,6 +55,10 @@ class VrrpPair:
         took = master.wait_vip(VIP, timeout)
         if other.running():
             other.wait_no_vip(VIP, timeout)
+        # What vipctl tells of it is a second old at most; counters are to be compared from here on.
+        if isinstance(master, Vipd):
+            master.wait_state("MASTER")
+            wait_for(lambda: master.counter("become_master") >= 1, 5, "the count of it")
         return took
 
     def stop_master(self):
