@@ -115,6 +115,12 @@ struct InstanceReport {
     }
 };
 
+/// What the vrrp process counts that belongs to no instance; the answer to Query, beside the reports.
+struct RoleCounters {
+    std::vector<Counter> counters;
+    void fields(auto&& f) { f(counters); }
+};
+
 // --- check <-> core --------------------------------------------------------------------------
 
 /// A real server's health as the checkers see it. check -> core on each change; core -> check after
@@ -180,6 +186,7 @@ using Message = std::variant<Configure,
                              RunScript,
                              ScriptDone,
                              Ready,
-                             Heartbeat>;
+                             Heartbeat,
+                             RoleCounters>;
 
 }  // namespace vipd::ipc

@@ -105,6 +105,7 @@ class Core final : public Backend {
     std::unique_ptr<RoleProcess> check_;
     std::map<std::string, ipc::InstanceReport> instances_;
     std::map<std::string, ipc::VrrpState> states_;
+    std::vector<ipc::Counter> vrrp_counters_;
     std::map<std::string, ipc::TrackScriptState> script_states_;
 
     EventLoop::Source link_events_;

@@ -182,6 +182,11 @@ Status Core::status() {
         if (*config.vipd.lease_enabled && !config.instances.empty())
             status.lease = lease_status(plane->lease_fd(), now);
     }
+    status.counters = vrrp_counters_;
+    if (plane != nullptr)
+        if (const auto notes = plane->notes())
+            for (const auto& note : *notes)
+                status.counters.push_back({"dataplane_" + std::string(note.name), note.packets});
     status.warnings = warnings();
     return status;
 }

@@ -239,6 +239,12 @@ void VrrpRole::on_message(ipc::Message message, Fd attached) {
             spdlog::warn("handover: no running instance {}", printable(handover->instance));
     } else if (std::holds_alternative<ipc::Query>(message)) {
         for (const auto& report : engine_->reports()) tell(report);
+        ipc::RoleCounters unmatched;
+        for (const vrrp::Reject reason : vrrp::kRejects)
+            unmatched.counters.push_back(
+                {"vrrp_unmatched_" + std::string(vrrp::counter_name(reason)),
+                 engine_->unmatched(reason)});
+        tell(unmatched);
     } else if (std::holds_alternative<ipc::Stop>(message)) {
         stop("");
     }
