@@ -102,7 +102,8 @@ def traces(build):
 
 def main():
     preset, parts = sys.argv[1], sys.argv[2:]
-    build = os.path.join(ROOT, "build" if preset == "release" else f"build/{preset}")
+    build = os.environ.get("VIPD_BUILD") or os.path.join(
+        ROOT, "build" if preset == "release" else f"build/{preset}")
     compiled = [part for part in parts if part in COMPILED]
     scenarios = [part for part in parts if part in SCENARIOS] if parts else list(SCENARIOS)
     began = time.monotonic()
