@@ -100,6 +100,23 @@ def _has_ping(scene):
     return scene.client.cmd(["which", "ping"], check=False).returncode == 0
 
 
+def test_frames_for_another_station_are_left_alone(lab):
+    """A switch floods what it has not learned. Were such a frame forwarded, both directors would do
+    it, and each would take the other's frames up again, until the TTL has run out."""
+    scene = Balancer(lab, reals=("r1",))
+    real = scene.reals["r1"]
+    with Sniffer(real.ns, from_client) as seen:
+        wire.send(scene.client.ns, syn(scene.client.mac, "02:00:00:00:99:99"))
+        # What is sent after it arrives after it: then all that was to come has come.
+        proof = syn(scene.client.mac, scene.directors["d1"].node.mac)
+        proof[IP].id = 0x4321
+        del proof[IP].chksum
+        wire.send(scene.client.ns, proof)
+        seen.wait(lambda p: p[IP].id == 0x4321)
+        copies = seen.matching(lambda p: p[IP].id == 0x1234 and p.dst == real.mac)
+    assert copies == []
+
+
 def test_a_dead_server_gets_no_new_connections_and_comes_back(lab):
     scene = Balancer(lab)
     d1, d2 = scene.directors.values()
