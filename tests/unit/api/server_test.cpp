@@ -159,6 +159,15 @@ TEST_F(ApiServer, RefusesWhatIsTooLarge) {
     EXPECT_EQ(get(socket_, "/v1/status").status, 200);
 }
 
+TEST_F(ApiServer, TakesNoMoreBytesThanARequestMayHave) {
+    Limits limits;
+    limits.request_time = Seconds(60);
+    start(limits);
+    const std::string endless(std::size_t{16} << 20, 'a');
+    const Fd fd = connect_to(socket_);
+    EXPECT_FALSE(send_all(fd.get(), "GET /v1/status HTTP/1.1\r\nX: " + endless));
+}
+
 TEST_F(ApiServer, EndsClientsThatAreSlow) {
     Limits limits;
     limits.workers = 1;
@@ -258,6 +267,16 @@ TEST_F(ApiServer, AStatusAfterACommandIsNew) {
     post(socket_, "/v1/reload");
     get(socket_, "/v1/status");
     EXPECT_EQ(api.backend.status_calls, before + 1);
+}
+
+TEST_F(ApiServer, AStatusIsNotOldForLong) {
+    auto& api = start();
+    get(socket_, "/v1/status");
+    const int before = api.backend.status_calls;
+    const auto limit = steady_clock::now() + Seconds(10);
+    while (api.backend.status_calls == before && steady_clock::now() < limit)
+        get(socket_, "/v1/status");
+    EXPECT_GT(api.backend.status_calls, before);
 }
 
 TEST_F(ApiServer, EndsAtOnceWithClientsInEveryState) {
