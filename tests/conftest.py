@@ -13,6 +13,11 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "su
 from vipdlab import lab as laboratory  # noqa: E402  (the path had to be set first)
 
 
+def pytest_configure():
+    """SIGTERM is Ctrl-C here: what a scenario has made goes before pytest does."""
+    laboratory.interruptible()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failure shows the ends of the logs of all processes of its lab."""

@@ -3,9 +3,11 @@
 
     run_tests.py PRESET [PART...]      called by tools/test after the build
 
-The counts come from the JUnit files that both write; a part that ends without one has failed."""
+The counts come from the JUnit files that both write; a part that ends without one, with none in it,
+or with a status that they do not explain has failed. The last line is always the sum."""
 import collections
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +15,10 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 sys.path.insert(0, os.path.join(ROOT, "tests/support"))
-COMPILED = ("unit", "prog", "compat", "include")
+
+from vipdlab import lab as laboratory  # noqa: E402  (the path had to be set first)
+
+COMPILED = {"unit": "unit_", "prog": "prog_", "compat": "compat_", "include": "dev/"}  # ctest names
 SCENARIOS = ("netns", "interop", "demo")
 
 
@@ -23,13 +28,16 @@ class Totals:
         self.failed = []   # names
         self.skipped = []  # (name, reason)
 
-    def add(self, path, what):
-        """Counts the cases of a JUnit file."""
+    def add(self, path, what, status):
+        """Counts the cases of a JUnit file, written by a program that ended with this status."""
         try:
             cases = list(ElementTree.parse(path).iter("testcase"))
         except (OSError, ElementTree.ParseError) as error:
             self.failed.append(f"{what}: no result ({error})")
             return
+        if not cases:
+            self.failed.append(f"{what}: there is nothing to run")
+        failed = len(self.failed)
         for case in cases:
             name = "::".join(dict.fromkeys([case.get("classname") or "", case.get("name") or ""]))
             skipped = case.find("skipped")
@@ -44,6 +52,9 @@ class Totals:
                 self.failed.append(f"{name}: not run ({case.get('status')})")
             else:
                 self.passed += 1
+        # Both end with a status of their own when a test has failed: 8 (ctest), 1 (pytest).
+        if status not in (0, 1, 8) or (status and len(self.failed) == failed):
+            self.failed.append(f"{what}: ended with status {status}")
 
 
 def reason(case, skipped):
@@ -58,14 +69,25 @@ def reason(case, skipped):
     return said[0] if said else message
 
 
+def run_to_end(argv, **keywords):
+    """Runs a program to its end. A signal to us is for it to tidy up after: we go on waiting."""
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, **keywords)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt as interrupt:
+            if interrupt.args != ("SIGINT",):  # Ctrl-C has reached it as it has us
+                child.send_signal(signal.SIGTERM)
+
+
 def run_ctest(build, junit, parts):
     argv = ["ctest", "--test-dir", build, "--output-on-failure", "--timeout", "180",
             "-j", str(os.cpu_count() or 1), "--output-junit", junit]
     if sys.stdout.isatty():
         argv.append("--progress")
     if parts:
-        argv += ["-R", "^(" + "|".join(parts) + ")"]
-    subprocess.run(argv, check=False)
+        argv += ["-R", "^(" + "|".join(COMPILED[part] for part in parts) + ")"]
+    return run_to_end(argv)
 
 
 def run_pytest(build, junit, parts):
@@ -74,14 +96,12 @@ def run_pytest(build, junit, parts):
     environment.setdefault("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=0:exitcode=99")
     environment.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
     folders = [os.path.join(ROOT, "tests", part) for part in parts]
-    subprocess.run(["/usr/bin/python3", "-B", "-m", "pytest", "-v", f"--junitxml={junit}",
-                    *folders], check=False, env=environment, cwd=ROOT)
+    return run_to_end(["/usr/bin/python3", "-B", "-m", "pytest", "-v", f"--junitxml={junit}",
+                       *folders], env=environment, cwd=ROOT)
 
 
 def traces(build):
     """What is there of our making: namespaces, temporary folders, pins, processes."""
-    from vipdlab import lab as laboratory
-
     found = set()
     for kind in ("test", "demo"):
         spaces, folders = laboratory.remains(kind)
@@ -100,33 +120,39 @@ def traces(build):
     return found
 
 
-def main():
-    preset, parts = sys.argv[1], sys.argv[2:]
-    build = os.environ.get("VIPD_BUILD") or os.path.join(
-        ROOT, "build" if preset == "release" else f"build/{preset}")
-    compiled = [part for part in parts if part in COMPILED]
-    scenarios = [part for part in parts if part in SCENARIOS] if parts else list(SCENARIOS)
-    began = time.monotonic()
-    totals = Totals()
+def run_jobs(jobs, build, totals):
     before = traces(build)
-
-    jobs = []
-    if compiled or not parts:
-        jobs.append(("ctest", run_ctest, compiled))
-    if scenarios:
-        jobs.append(("pytest", run_pytest, scenarios))
     for name, run, chosen in jobs:
         junit = os.path.join(build, f"{name}.junit.xml")
         if os.path.exists(junit):
             os.unlink(junit)
-        run(build, junit, chosen)
-        totals.add(junit, name)
-
+        totals.add(junit, name, run(build, junit, chosen))
     left = sorted(traces(build) - before)
     if left:
         totals.failed.append("the tests leave nothing behind: " + ", ".join(left))
     else:
         totals.passed += 1
+
+
+def main():
+    preset, parts = sys.argv[1], sys.argv[2:]
+    build = os.path.realpath(os.environ.get("VIPD_BUILD") or os.path.join(
+        ROOT, "build" if preset == "release" else f"build/{preset}"))
+    compiled = [part for part in parts if part in COMPILED]
+    scenarios = [part for part in parts if part in SCENARIOS] if parts else list(SCENARIOS)
+    jobs = []
+    if compiled or not parts:
+        jobs.append(("ctest", run_ctest, compiled))
+    if scenarios:
+        jobs.append(("pytest", run_pytest, scenarios))
+
+    began = time.monotonic()
+    totals = Totals()
+    laboratory.interruptible()
+    try:
+        run_jobs(jobs, build, totals)
+    except (Exception, KeyboardInterrupt) as error:  # the sum is owed in any case
+        totals.failed.append(f"the tests were not run to their end: {type(error).__name__} {error}")
 
     print()
     why = collections.Counter(text for _, text in totals.skipped)

@@ -304,34 +304,53 @@ class Lab:
     def close(self):
         if self._closed or self.keep:
             return
-        self._closed = True
-        atexit.unregister(self.close)
-        # A second Ctrl-C must not stop the tidying up half way.
+        # First of all: a second Ctrl-C must not stop the tidying up half way.
         previous = {}
         try:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 previous[number] = signal.signal(number, signal.SIG_IGN)
         except ValueError:
             pass  # not the main thread
+        self._closed = True
+        atexit.unregister(self.close)
         try:
-            for function in reversed(self._closers):
-                function()
-            for process in self.processes:
-                process.signal(signal.SIGTERM)
-            spaces = [name for name in self._spaces if netns.exists(name)]
-            _end([pid for name in spaces for pid in netns.pids(name)], 3)
-            for process in self.processes:
-                if process.running():
-                    process.popen.kill()
-                process.wait()
-            for name in spaces:
-                netns.delete(name)
-            for instance in self.instances:
-                _remove_instance(instance)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._tidy()
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _tidy(self):
+        """Every step is taken, whatever became of those before it; then the first failure is told."""
+        failures = []
+
+        def step(function, *arguments):
+            try:
+                return function(*arguments)
+            except Exception as error:  # whatever it is, the rest has to go too
+                failures.append(error)
+                return None
+
+        def ends(process):
+            if process.running():
+                process.popen.kill()
+            process.wait()
+
+        for function in reversed(self._closers):
+            step(function)
+        for process in self.processes:
+            step(process.signal, signal.SIGTERM)
+        spaces = [name for name in self._spaces if netns.exists(name)]
+        inside = [pid for name in spaces for pid in step(netns.pids, name) or []]
+        step(_end, inside, 3)
+        for process in self.processes:
+            step(ends, process)
+        for name in spaces:
+            step(netns.delete, name)
+        for instance in self.instances:
+            step(_remove_instance, instance)
+        step(lambda: shutil.rmtree(self.folder, ignore_errors=True))
+        if failures:
+            raise failures[0]
 
 
 def interruptible():
