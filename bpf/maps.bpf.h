@@ -119,6 +119,13 @@ struct {
 	__type(value, struct vipd_lease);
 } vipd_lease SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, VIPD_INTERFACES);
+	__type(key, __u32);
+	__type(value, struct vipd_interface);
+} vipd_interfaces SEC(".maps");
+
 /* clang leaves a struct that only an inner map names without its members. */
 const volatile struct vipd_slot empty_slot = {VIPD_NO_REAL};
 

@@ -19,4 +19,28 @@ match_service(const struct vipd_flow_key *packet)
 	return bpf_map_lookup_elem(&vipd_services, &key);
 }
 
+/*
+ * Is the frame addressed to the interface that it came in by? A switch floods
+ * what it has not learned; two directors that took up each other's frames would
+ * pass them to and fro until the TTL ran out.
+ */
+static __always_inline int for_this_station(const struct ethhdr *eth,
+					    __u32 ifindex)
+{
+	__u32 i;
+
+	for (i = 0; i < VIPD_INTERFACE_PROBES; i++) {
+		__u32 key = (ifindex + i) & (VIPD_INTERFACES - 1);
+		const struct vipd_interface *known =
+			bpf_map_lookup_elem(&vipd_interfaces, &key);
+
+		if (!known || !known->ifindex)
+			break;
+		if (known->ifindex == ifindex)
+			return !__builtin_memcmp(eth->h_dest, known->mac,
+						 ETH_ALEN);
+	}
+	return 1;
+}
+
 #endif

@@ -195,6 +195,8 @@ static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p,
 	service = match_service(&p->segment.key);
 	if (!service)
 		return VIPD_PASS_NO_SERVICE;
+	if (!for_this_station(p->eth, ctx->ingress_ifindex))
+		return VIPD_PASS_OTHER_STATION;
 	if (forwarding_ended())
 		return VIPD_PASS_STOPPED;
 	return serve(ctx, p, service, hash, action);
@@ -208,7 +210,7 @@ int vipd_ingress(struct xdp_md *ctx)
 	__u32 verdict = handle(ctx, &p, &action);
 
 	stats_verdict(verdict, p.segment.frame_len);
-	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_STOPPED)
+	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_OTHER_STATION)
 		return XDP_PASS;
 	return action;
 }

@@ -287,6 +287,7 @@ TEST_F(PinsTest, EveryMapIsPinnedUnderAShortNameOfItsOwnAndReadableInBtf) {
                                      "vipd_claims",
                                      "vipd_cursors",
                                      "vipd_flows",
+                                     "vipd_interfaces",
                                      "vipd_lease",
                                      "vipd_meta",
                                      "vipd_notes",

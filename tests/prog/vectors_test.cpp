@@ -295,11 +295,29 @@ TEST_F(VectorTest, EveryVerdictIsReached) {
     std::set<std::string> reached;
     for (const Vector& vector : vectors())
         reached.insert(run(vector.packet, vector.metadata).verdict);
+    ASSERT_TRUE(plane->set_interface_mac(1, kRouterMac));
+    reached.insert(run(tcp(kDr)).verdict);
+    ASSERT_TRUE(plane->set_interface_mac(1, PacketSpec().to_mac));
     ASSERT_TRUE(plane->set_forwarding_end(TimePoint(Nanos(1))));
     reached.insert(run(tcp(kDr)).verdict);
     const auto verdicts = plane->verdicts();
     for (const auto& verdict : *verdicts)
         EXPECT_TRUE(reached.contains(std::string(verdict.name))) << verdict.name;
+}
+
+TEST_F(VectorTest, AFrameToAnotherStationIsLeftAlone) {
+    ASSERT_TRUE(plane->set_interface_mac(1, PacketSpec().to_mac));
+    EXPECT_EQ(run(tcp(kDr)).verdict, "forwarded_dr");
+    auto mac = PacketSpec().to_mac;
+    mac[5] ^= 1;
+    ASSERT_TRUE(plane->set_interface_mac(1, mac));
+    const Outcome flooded = run(tcp(kDr));
+    EXPECT_EQ(flooded.verdict, "pass_other_station");
+    EXPECT_EQ(difference(build(tcp(kDr)), flooded.bytes), "");
+    // Interfaces whose places in the map collide are told apart.
+    ASSERT_TRUE(plane->set_interface_mac(257, PacketSpec().to_mac));
+    ASSERT_TRUE(plane->set_interface_mac(1, PacketSpec().to_mac));
+    EXPECT_EQ(run(tcp(kDr)).verdict, "forwarded_dr");
 }
 
 TEST_F(VectorTest, EveryPrefixOfEveryPacketIsSafe) {

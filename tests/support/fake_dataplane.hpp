@@ -148,6 +148,12 @@ class FakeDataplane final : public dataplane::Dataplane {
         attached_.erase(ifindex);
         return {};
     }
+    Result<> set_interface_mac(int ifindex, const MacAddress& mac) override {
+        if (auto ok = call("set_interface_mac " + std::to_string(ifindex)); !ok) return ok;
+        macs_[ifindex] = mac;
+        return {};
+    }
+    const std::map<int, MacAddress>& macs() const { return macs_; }
     std::vector<dataplane::AttachedInterface> attached() const override {
         std::vector<dataplane::AttachedInterface> all;
         for (const auto& [index, entry] : attached_) all.push_back(entry);
@@ -329,6 +335,7 @@ class FakeDataplane final : public dataplane::Dataplane {
     mutable std::vector<std::string> calls_;
     model::Model model_;
     std::map<int, dataplane::AttachedInterface> attached_;
+    std::map<int, MacAddress> macs_;
     std::map<IpAddress, dataplane::NextHop> next_hops_;
     std::map<ServiceKey, dataplane::PacketCounters> service_counters_;
     std::map<std::pair<ServiceKey, Endpoint>, dataplane::PacketCounters> real_counters_;

@@ -65,7 +65,7 @@ std::vector<Forwarding::Interface> Forwarding::wanted_interfaces() const {
     std::map<std::string, Interface> wanted;
     const auto add = [&](const std::string& name) {
         const auto link = links_.link_by_name(name);
-        wanted[name] = {link ? link->index : 0, name};
+        wanted[name] = link ? Interface{link->index, name, link->mac} : Interface{0, name, {}};
     };
     if (!config_.vipd.interfaces.empty()) {
         for (const auto& name : config_.vipd.interfaces) add(*name);
@@ -85,7 +85,7 @@ std::vector<Forwarding::Interface> Forwarding::wanted_interfaces() const {
                 std::find_if(links->begin(), links->end(), [&](const Link& candidate) {
                     return candidate.index == route->ifindex && !candidate.loopback;
                 });
-            if (link != links->end()) wanted[link->name] = {link->index, link->name};
+            if (link != links->end()) wanted[link->name] = {link->index, link->name, link->mac};
         }
     }
     std::vector<Interface> list;
@@ -103,6 +103,9 @@ void Forwarding::attach_wanted() {
             continue;
         }
         keep.insert(interface.ifindex);
+        // First: from its first packet on the program must know what is for this host.
+        if (auto told = dataplane_->set_interface_mac(interface.ifindex, interface.mac); !told)
+            errors[interface.name] = told.error().message;
         const auto attached = dataplane_->attached();
         if (std::any_of(attached.begin(), attached.end(), [&](const auto& known) {
                 return known.ifindex == interface.ifindex;
@@ -139,10 +142,17 @@ void Forwarding::attach_wanted() {
     attach_errors_ = std::move(errors);
 }
 
-Result<> Forwarding::configure(const config::Config& config) {
+Result<> Forwarding::check(const config::Config& config) {
+    if (config.vipd.sync_peers.empty()) return {};
+    const auto key = sync::load_shared_key(*config.vipd.sync_key_file);
+    if (!key) return fail(Error(key.error()).in("connection sync"));
+    return {};
+}
+
+Result<> Forwarding::configure(const config::Config& config, bool claim) {
     config_ = config;
     attach_wanted();
-    if (dataplane_->attached().empty()) {
+    if (dataplane_->attached().empty() && !dataplane_->model().empty()) {
         std::string reasons;
         for (const auto& [name, error] : attach_errors_)
             reasons += fmt::format("; {}: {}", name, error);
@@ -151,7 +161,7 @@ Result<> Forwarding::configure(const config::Config& config) {
             (reasons.empty() ? std::string("; name one in vipd { interfaces ... }") : reasons));
     }
     std::vector<IpAddress> claims;
-    if (*config.vipd.lease_enabled)
+    if (claim && *config.vipd.lease_enabled)
         for (const auto& instance : config.instances)
             for (const auto& vip : instance.virtual_ipaddress) claims.push_back(vip.prefix.address);
     if (auto claimed = dataplane_->set_claims(claims); !claimed) return claimed;
@@ -224,7 +234,7 @@ bool Forwarding::synced() const {
 Result<> Forwarding::follow(const model::Model& desired) {
     const model::Model before = dataplane_->model();
     const auto changes = model::diff(before, desired);
-    if (changes.empty()) return {};
+    if (changes.empty() && std::exchange(followed_, true)) return {};
     // The ways first: a new real server is reachable from its first packet on.
     model::Model both = before;
     for (const auto& [key, service] : desired) both.insert_or_assign(key, service);
@@ -317,10 +327,25 @@ void Forwarding::work_off_hops() {
 void Forwarding::on_link_event(const LinkEvent& event) {
     hops_.on_event(event, loop_.now());
     if (event.kind != LinkEvent::Kind::Neighbour) interfaces_due_ = true;
+    if (event.kind == LinkEvent::Kind::Link) renew_mac(event.ifindex);
     if (hop_timer_)
         (void)EventLoop::rearm(hop_timer_, loop_.now() + Millis(1));
     else
         work_off_hops();
+}
+
+// At once: frames to a new MAC would be passed to the stack until it is known.
+void Forwarding::renew_mac(int ifindex) {
+    const auto attached = dataplane_->attached();
+    const auto links = links_.links();
+    if (!links) return;
+    for (const auto& link : *links)
+        if (link.index == ifindex &&
+            std::any_of(attached.begin(), attached.end(), [&](const auto& known) {
+                return known.ifindex == ifindex;
+            }))
+            if (auto told = dataplane_->set_interface_mac(ifindex, link.mac); !told)
+                say_(true, fmt::format("{}: {}", link.name, told.error().message));
 }
 
 void Forwarding::on_second(TimePoint now) {

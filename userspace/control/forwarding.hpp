@@ -37,9 +37,12 @@ class Forwarding {
     Forwarding(const Forwarding&) = delete;
     Forwarding& operator=(const Forwarding&) = delete;
 
-    /// Attaches to the interfaces that the configuration means, claims its VIPs, starts or changes
-    /// the connection sync. An error leaves attached what was attached.
-    Result<> configure(const config::Config& config);
+    /// Whether configure() would get what it needs from outside: the key of the connection sync.
+    static Result<> check(const config::Config& config);
+    /// Attaches to the interfaces that the configuration means, claims its VIPs (only where a vrrp
+    /// process of ours renews the lease: `claim`), starts or changes the connection sync. An error
+    /// leaves attached what was attached.
+    Result<> configure(const config::Config& config, bool claim);
     /// Makes the data plane forward `desired`, whole or not at all.
     Result<> follow(const model::Model& desired);
     void on_link_event(const LinkEvent& event);
@@ -64,11 +67,13 @@ class Forwarding {
 
   private:
     struct Interface {
-        int ifindex = 0;
+        int ifindex = 0;  ///< 0: there is none of this name
         std::string name;
+        MacAddress mac{};
     };
     std::vector<Interface> wanted_interfaces() const;
     void attach_wanted();
+    void renew_mac(int ifindex);
     void work_off_hops();
     Result<> configure_sync(const config::Config& config);
 
@@ -88,6 +93,7 @@ class Forwarding {
     std::map<ServiceKey, RateMeter> service_rates_;
     std::map<std::pair<ServiceKey, Endpoint>, RateMeter> real_rates_;
     bool interfaces_due_ = false;
+    bool followed_ = false;  ///< the first follow() takes up an adopted model as it is
 };
 
 }  // namespace vipd::control

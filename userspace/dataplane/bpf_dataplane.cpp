@@ -86,6 +86,27 @@ Result<> BpfDataplane::detach(int ifindex) {
     return links_.detach(ifindex);
 }
 
+Result<> BpfDataplane::set_interface_mac(int ifindex, const MacAddress& mac) {
+    const auto index = static_cast<std::uint32_t>(ifindex);
+    const auto known = map_array<vipd_interface>(object_, "vipd_interfaces", VIPD_INTERFACES);
+    if (!known) return fail(known.error());
+    const auto interfaces = attached();
+    for (std::uint32_t probe = 0; probe < VIPD_INTERFACE_PROBES; ++probe) {
+        const std::uint32_t key = (index + probe) % VIPD_INTERFACES;
+        const vipd_interface& entry = (*known)[key];
+        // The place of an interface that is no longer attached may be taken over.
+        const bool taken =
+            entry.ifindex != index && std::ranges::any_of(interfaces, [&](const auto& other) {
+                return static_cast<std::uint32_t>(other.ifindex) == entry.ifindex;
+            });
+        if (taken) continue;
+        vipd_interface value{.ifindex = index, .mac = {}, .reserved = 0};
+        std::ranges::copy(mac, value.mac);
+        return map_update(object_, "vipd_interfaces", key, value);
+    }
+    return fail("interface " + std::to_string(ifindex) + ": no place in vipd_interfaces");
+}
+
 std::vector<AttachedInterface> BpfDataplane::attached() const {
     return links_.attached();
 }

@@ -33,6 +33,7 @@ class BpfDataplane final : public Dataplane {
                                      const std::string& name,
                                      AttachMode mode) override;
     Result<> detach(int ifindex) override;
+    Result<> set_interface_mac(int ifindex, const MacAddress& mac) override;
     std::vector<AttachedInterface> attached() const override;
 
     Result<> apply(const model::Change& change) override;

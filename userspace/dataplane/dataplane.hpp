@@ -86,6 +86,9 @@ class Dataplane {
                                              const std::string& name,
                                              AttachMode mode) = 0;
     virtual Result<> detach(int ifindex) = 0;
+    /// The interface's own MAC: frames to another one are not forwarded. Until it is told, any is
+    /// taken, so tell it before attach() and after each change.
+    virtual Result<> set_interface_mac(int ifindex, const MacAddress& mac) = 0;
     virtual std::vector<AttachedInterface> attached() const = 0;
 
     /// Applies one change whole or not at all.

@@ -59,6 +59,19 @@ struct vipd_claim {
 };
 
 /*
+ * vipd_interfaces: the attached ones, each at its index modulo the size or at
+ * one of the places after that.
+ */
+#define VIPD_INTERFACES 256
+#define VIPD_INTERFACE_PROBES 4
+
+struct vipd_interface {
+	__u32 ifindex; /* 0: free */
+	__u8 mac[6];
+	__u16 reserved;
+};
+
+/*
  * vipd_lease, one entry, CLOCK_MONOTONIC. Mapped shared: the vrrp process
  * writes until_ns, core the other.
  */

@@ -24,6 +24,7 @@
 	X(PASS_MALFORMED, pass_malformed, "too broken to tell whom it is for: truncated, or bad IPv4 lengths") \
 	X(PASS_LOCAL, pass_local, "for a virtual service, whose chosen real server is this host") \
 	X(PASS_STOPPED, pass_stopped, "for a virtual service of a vipd that was stopped and not started again") \
+	X(PASS_OTHER_STATION, pass_other_station, "for a virtual service, in a frame to another MAC address: flooded by a switch") \
 	X(DROP_MALFORMED, drop_malformed, "for a virtual service, with a truncated or inconsistent TCP or UDP header") \
 	X(DROP_TTL, drop_ttl, "for a virtual service, with no hop left to go") \
 	X(DROP_NO_REAL, drop_no_real, "for a virtual service without a usable real server for this client") \

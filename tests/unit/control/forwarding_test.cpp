@@ -66,6 +66,10 @@ TEST_F(ForwardingTest, AttachesWhereTheInstancesAre) {
     const auto attached = plane_->attached();
     ASSERT_EQ(attached.size(), 1U);
     EXPECT_EQ(attached[0].name, "eth0");
+    EXPECT_EQ(plane_->macs().at(2), links_.table.at(2).mac);
+    links_.table.at(2).mac[0] = 6;
+    forwarding_->on_link_event({LinkEvent::Kind::Link, 2, {}, false});
+    EXPECT_EQ(plane_->macs().at(2)[0], 6);
 }
 
 TEST_F(ForwardingTest, AttachesWhereTheRealServersAre) {
@@ -86,6 +90,12 @@ TEST_F(ForwardingTest, ResolvesTheWayBeforeTheServiceIsThere) {
     ASSERT_TRUE(forwarding_->follow(model_of({service("10.0.0.1", {"10.0.0.2", "10.0.0.3"})})));
     ASSERT_NE(forwarding_->next_hop(*IpAddress::parse("10.0.0.3")), nullptr);
     EXPECT_EQ(forwarding_->next_hop(*IpAddress::parse("10.0.0.3"))->ifindex, 2);
+}
+
+TEST_F(ForwardingTest, TakesUpAnAdoptedModelAsItIs) {
+    plane_->put_service(service("10.0.0.1", {"10.0.0.2"}));
+    ASSERT_TRUE(forwarding_->follow(plane_->model()));
+    EXPECT_NE(forwarding_->next_hop(*IpAddress::parse("10.0.0.2")), nullptr);
 }
 
 // Whatever call fails, either the old or the new model is in force, never a mix.
