@@ -72,7 +72,14 @@ void Instance::carry_out(const Action& action, TimePoint now) {
         vip_set_.remove(settings_.vips);
         if (vip_set_.incomplete()) verify_at_ = now + kVerifyInterval;
     } else if (const auto* garp = std::get_if<SendGarp>(&action)) {
-        announce(settings_.vips, garp->rounds);
+        if (garp->caused_by_peer)
+            world_.log(
+                LogLevel::Info,
+                fmt::format("({}) Sending gratuitous ARPs for its VIPs again: another router "
+                            "claimed them",
+                            settings_.name),
+                settings_.name + "/garp");
+        announce(settings_.vips, garp->rounds, !garp->caused_by_peer);
     } else if (std::holds_alternative<ReportState>(action)) {
         world_.observer.state_changed({.instance = settings_.name,
                                        .state = machine_.state,
@@ -119,13 +126,13 @@ void Instance::add_vips(TimePoint now) {
     if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
 }
 
-void Instance::announce(std::span<const Vip> vips, std::uint32_t rounds) {
+void Instance::announce(std::span<const Vip> vips, std::uint32_t rounds, bool say_each) {
     // Round by round over all addresses: the first announcement of each is what counts.
     for (std::uint32_t round = 0; round < rounds; ++round) {
         for (const Vip& vip : vips) {
             const Link* link = vip_set_.link_of(vip);
             if (link == nullptr || link->loopback || !vip.prefix.address.is_v4()) continue;
-            if (round == 0)
+            if (round == 0 && say_each)
                 world_.log(LogLevel::Info,
                            fmt::format("Sending gratuitous ARP on {} for {}",
                                        link->name,

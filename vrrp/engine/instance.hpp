@@ -61,7 +61,7 @@ class Instance {
     void carry_out(const Action& action, TimePoint now);
     void send_advert(std::uint8_t priority);
     void add_vips(TimePoint now);
-    void announce(std::span<const Vip> vips, std::uint32_t rounds);
+    void announce(std::span<const Vip> vips, std::uint32_t rounds, bool say_each = true);
     void restore_vips(TimePoint now);
     void note(const Decoded& decoded);
     void reject(Reject reason, const IpAddress& source);

@@ -200,8 +200,9 @@ void Transition::on(const Tick&) {
         advance_advert_timer();
     }
     if (m_.garp_again && now_ >= *m_.garp_again) {
+        const bool by_peer = *m_.garp_again - policy_.garp_delay == m_.last_garp_answer;
         m_.garp_again.reset();
-        act(SendGarp{policy_.garp_repeat});
+        act(SendGarp{.rounds = policy_.garp_repeat, .caused_by_peer = by_peer});
     }
     if (m_.garp_refresh && now_ >= *m_.garp_refresh) {
         m_.garp_refresh.reset();
@@ -277,7 +278,7 @@ void Transition::heard_as_master(const Heard& heard) {
     if (policy_.garp_repeat > 0 && (m_.last_garp_answer == TimePoint::min() ||
                                     now_ - m_.last_garp_answer >= kGarpAnswerInterval)) {
         m_.last_garp_answer = now_;
-        act(SendGarp{policy_.garp_repeat});
+        act(SendGarp{.rounds = policy_.garp_repeat, .caused_by_peer = true});
         schedule_garp();
     }
 }
@@ -384,6 +385,8 @@ std::string_view to_string(State state) {
 
 bool Log::caused_by_peer() const {
     return event == LogEvent::BackupGotZeroPriority || event == LogEvent::MasterGotZeroPriority ||
+           event == LogEvent::MasterGotHigherPriority ||
+           event == LogEvent::MasterGotSamePriorityHigherAddress ||
            event == LogEvent::MasterGotLowerPriority;
 }
 

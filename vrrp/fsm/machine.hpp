@@ -123,6 +123,8 @@ struct RemoveVips {};
 /// Gratuitous ARP for every VIP, `rounds` times over all of them.
 struct SendGarp {
     std::uint32_t rounds = 1;
+    /// A peer's advert is the cause: what is logged about it must be rate-limited by the shell.
+    bool caused_by_peer = false;
 };
 /// Tell the world the state that the machine has now.
 struct ReportState {};

@@ -127,6 +127,34 @@ TEST_F(VrrpEngine, YieldsToAStrongerMasterAndLosesTheVips) {
     EXPECT_EQ(counter("release_master"), 1U);
 }
 
+TEST_F(VrrpEngine, WhatAPeerCausesIsOneLineWithARateKey) {
+    run({instance()});
+    become_master();
+    keys.clear();
+    arrive(advert(50));
+    EXPECT_THAT(wire(), Contains("arp 10.9.0.101"));
+    pass(Millis(5100));  // and the second burst that follows
+    arrive(advert(200));
+    const std::string again =
+        "(VI_1) Sending gratuitous ARPs for its VIPs again: another router claimed them";
+    EXPECT_THAT(
+        lines,
+        ElementsAre(
+            "(VI_1) Received advert from 10.9.0.2 with lower priority 50, ours 100, forcing new "
+            "election",
+            again,
+            again,
+            "(VI_1) Master received advert from 10.9.0.2 with higher priority 200, ours 100",
+            "(VI_1) removing VIPs.",
+            "(VI_1) Entering BACKUP STATE"));
+    ASSERT_EQ(keys.size(), 6U);
+    EXPECT_THAT(keys[0], Not(IsEmpty()));
+    EXPECT_EQ(keys[1], "VI_1/garp");
+    EXPECT_EQ(keys[2], "VI_1/garp");
+    EXPECT_THAT(keys[3], Not(IsEmpty()));
+    EXPECT_NE(keys[0], keys[3]);
+}
+
 TEST_F(VrrpEngine, WrongPasswordIsCountedAndNamesTheSenderAndTheCure) {
     run({instance()});
     lines.clear();
