@@ -8,6 +8,7 @@
 #include "userspace/config/config.hpp"
 #include "userspace/daemon/check_settings.hpp"
 #include "userspace/daemon/sandbox.hpp"
+#include "userspace/daemon/untold.hpp"
 
 #include <signal.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@
 #include <algorithm>
 #include <array>
 #include <random>
+#include <set>
+#include <utility>
 #include <vector>
 
 namespace vipd::daemon {
@@ -35,7 +38,10 @@ class CheckRole {
     void on_message(ipc::Message message, Fd attached);
     void on_configure(const ipc::Configure& configure, const Fd& attached);
     void stop(const std::string& why);
-    void tell(const ipc::Message& message);
+    /// False: core was not told.
+    bool tell(const ipc::Message& message);
+    void tell_health(const check::Health& health);
+    void beat();
 
     EventLoop& loop_;
     std::unique_ptr<check::Engine> engine_;
@@ -43,6 +49,7 @@ class CheckRole {
     EventLoop::Source heartbeat_;
     std::vector<EventLoop::Source> signals_;
     log::RateLimit rate_limit_;
+    Untold<std::pair<ServiceKey, Endpoint>, ipc::RealServerState> untold_;
     bool stopping_ = false;
 };
 
@@ -79,14 +86,14 @@ Result<> CheckRole::open(Fd channel, std::size_t attempts) {
     auto engine = check::Engine::create(
         loop_,
         limits,
-        {.report = [this](const check::Health& health) { tell(to_message(health)); },
+        {.report = [this](const check::Health& health) { tell_health(health); },
          .run_script = [this](const check::ScriptRequest& script) { tell(to_message(script)); },
          .say = [](const std::string& line) { spdlog::info("{}", printable(line, 500)); }},
         std::random_device{}());
     if (!engine) return fail(std::move(engine.error()));
     engine_ = std::move(*engine);
 
-    auto heartbeat = loop_.every(Seconds(1), [this](TimePoint) { tell(ipc::Heartbeat{}); });
+    auto heartbeat = loop_.every(Seconds(1), [this](TimePoint) { beat(); });
     if (!heartbeat) return fail(std::move(heartbeat.error()));
     heartbeat_ = std::move(*heartbeat);
 
@@ -108,11 +115,29 @@ Result<> CheckRole::open(Fd channel, std::size_t attempts) {
     return {};
 }
 
-void CheckRole::tell(const ipc::Message& message) {
-    if (!channel_ || stopping_) return;
+bool CheckRole::tell(const ipc::Message& message) {
+    if (!channel_ || stopping_) return false;
     auto sent = channel_->send(message);
-    if (sent || !rate_limit_.allow("ipc", loop_.now())) return;
-    spdlog::warn("message to core lost: {}", sent.error().message);
+    if (sent) return true;
+    if (rate_limit_.allow("ipc", loop_.now()))
+        spdlog::warn("message to core lost: {}", sent.error().message);
+    return false;
+}
+
+void CheckRole::tell_health(const check::Health& health) {
+    untold_.tell({health.service, health.real}, to_message(health), [this](const auto& message) {
+        return tell(message);
+    });
+}
+
+void CheckRole::beat() {
+    tell(ipc::Heartbeat{});
+    if (untold_.waiting() == 0) return;
+    std::set<std::pair<ServiceKey, Endpoint>> reals;
+    for (const auto& health : engine_->health()) reals.emplace(health.service, health.real);
+    // A reload may have taken one away.
+    untold_.drop_if([&](const auto& real) { return !reals.contains(real); });
+    untold_.retry([this](const auto& message) { return tell(message); });
 }
 
 void CheckRole::on_message(ipc::Message message, Fd attached) {

@@ -6,6 +6,7 @@
 #include "userspace/base/text.hpp"
 #include "userspace/config/config.hpp"
 #include "userspace/daemon/lease.hpp"
+#include "userspace/daemon/untold.hpp"
 #include "userspace/daemon/vrrp_settings.hpp"
 #include "userspace/net/nl_links.hpp"
 #include "vrrp/engine/engine.hpp"
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
@@ -94,7 +96,7 @@ class VrrpRole final : public vrrp::Observer {
     explicit VrrpRole(EventLoop& loop) : loop_(loop), rate_limit_(kLogInterval) {}
     Result<> open(Fd channel);
 
-    void state_changed(const ipc::InstanceStateChange& change) override { tell(change); }
+    void state_changed(const ipc::InstanceStateChange& change) override;
     void log(const vrrp::LogLine& line) override;
     void wake_at(std::optional<TimePoint> when) override;
 
@@ -110,7 +112,9 @@ class VrrpRole final : public vrrp::Observer {
     void renew_lease();
     void restart_lease_timer();
     void stop(const std::string& why);
-    void tell(const ipc::Message& message);
+    /// False: core was not told.
+    bool tell(const ipc::Message& message);
+    void beat();
 
     EventLoop& loop_;
     std::unique_ptr<Links> links_;
@@ -124,6 +128,7 @@ class VrrpRole final : public vrrp::Observer {
     EventLoop::Source prepared_ready_;
     std::vector<EventLoop::Source> signals_;
     log::RateLimit rate_limit_;
+    Untold<std::string, ipc::InstanceStateChange> untold_;  ///< by instance
     std::optional<Lease> lease_;
     Nanos lease_time_{0};
     bool stopping_ = false;
@@ -157,7 +162,7 @@ Result<> VrrpRole::open(Fd channel) {
         loop_.io(links_->event_fd(), EPOLLIN, [this](std::uint32_t) { on_link_events(); });
     if (!events) return fail(std::move(events.error()));
     link_events_ = std::move(*events);
-    auto heartbeat = loop_.every(Seconds(1), [this](TimePoint) { tell(ipc::Heartbeat{}); });
+    auto heartbeat = loop_.every(Seconds(1), [this](TimePoint) { beat(); });
     if (!heartbeat) return fail(std::move(heartbeat.error()));
     heartbeat_ = std::move(*heartbeat);
 
@@ -192,11 +197,27 @@ Result<> VrrpRole::open_signals() {
     return {};
 }
 
-void VrrpRole::tell(const ipc::Message& message) {
-    if (!channel_ || stopping_) return;
+bool VrrpRole::tell(const ipc::Message& message) {
+    if (!channel_ || stopping_) return false;
     auto sent = channel_->send(message);
-    if (sent) return;
+    if (sent) return true;
     log({vrrp::LogLevel::Warning, "message to core lost: " + sent.error().message, "ipc"});
+    return false;
+}
+
+void VrrpRole::state_changed(const ipc::InstanceStateChange& change) {
+    untold_.tell(change.instance, change, [this](const auto& message) { return tell(message); });
+}
+
+void VrrpRole::beat() {
+    tell(ipc::Heartbeat{});
+    if (untold_.waiting() == 0) return;
+    const auto reports = engine_->reports();
+    untold_.drop_if([&](const std::string& instance) {  // a reload may have taken it away
+        return std::ranges::find(reports, instance, &ipc::InstanceReport::instance) ==
+               reports.end();
+    });
+    untold_.retry([this](const auto& message) { return tell(message); });
 }
 
 void VrrpRole::log(const vrrp::LogLine& line) {
