@@ -15,6 +15,8 @@ from vipdlab.netns import wait_for
 STEPS = ["stop real server r2", "graceful handover", "kill the master", "bring it back"]
 KEYS = ["name", "open", "broken", "broken_unexpected", "failed_requests", "longest_gap_ms"]
 
+INSTANCES = ("demo-d1", "demo-d2")
+
 
 def demo(*words):
     return [os.path.join(ROOT, "tools/demo"), "--no-build", *words]
@@ -33,7 +35,7 @@ def left_behind():
     """Everything that a demo makes and that is there now."""
     spaces, folders = remains("demo")
     found = spaces + folders
-    found += [path for name in ("d1", "d2") for path in
+    found += [path for name in INSTANCES for path in
               (f"{BPFFS}/vipd/{name}", f"{RUNTIME}/{name}") if os.path.exists(path)]
     for path in glob.glob("/proc/[0-9]*/cmdline"):
         try:
@@ -46,13 +48,26 @@ def left_behind():
     return found
 
 
+def clean(dead_only):
+    """Takes away what is left, if nobody's demo runs: each demo takes the lock for itself."""
+    held = laboratory.lock("demo")
+    if held is None:
+        pytest.fail("a tools/demo is running on this machine: wait for its end, or stop it")
+    try:
+        if dead_only and laboratory.kept("demo"):
+            pytest.fail("a lab of tools/demo --keep is up: take it away with tools/demo --clean")
+        left = left_behind()
+        laboratory.clean("demo", instances=INSTANCES, dead_only=dead_only)
+        return left
+    finally:
+        os.close(held)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left():
-    laboratory.clean("demo", instances=("d1", "d2"), dead_only=False)
+    clean(dead_only=True)
     yield
-    left = left_behind()
-    laboratory.clean("demo", instances=("d1", "d2"), dead_only=False)
-    assert left == []
+    assert clean(dead_only=False) == []
 
 
 @pytest.mark.parametrize("words, connections", [([], 1000), (["--tun"], 300)], ids=["dr", "tun"])

@@ -89,7 +89,7 @@ def service(instance):
 
 def test_start_without_bpffs_says_what_to_do(lab, tmp_path):
     path = tmp_path / "service.conf"
-    path.write_text(service(lab.instance(f"nobpffs-{os.getpid()}")))
+    path.write_text(service(lab.instance(f"test-nobpffs-{os.getpid()}")))
     node = lab.node("d1", "10.77.0.11/24")
     done = start_and_end(["nsenter", f"--net=/run/netns/{node.ns}", "unshare", "--mount", "sh",
                           "-c", 'while umount /sys/fs/bpf 2>/dev/null; do :; done; exec "$@"', "sh", *vipd(path)])
@@ -100,7 +100,7 @@ def test_start_without_bpffs_says_what_to_do(lab, tmp_path):
 
 def test_start_without_capabilities_says_what_to_do(lab, tmp_path):
     path = tmp_path / "service.conf"
-    path.write_text(service(lab.instance(f"nocap-{os.getpid()}")))
+    path.write_text(service(lab.instance(f"test-nocap-{os.getpid()}")))
     node = lab.node("d1", "10.77.0.11/24")
     done = start_and_end(["nsenter", f"--net=/run/netns/{node.ns}", "setpriv", "--reuid", "65534",
                           "--regid", "65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all",

@@ -60,9 +60,11 @@ def test_tun_wraps_the_packet_in_every_role(lab, director):
     assert bytes(arrived) == bytes(outer)
 
 
-@pytest.mark.parametrize("kind", ["DR", "TUN"])
-def test_a_client_is_served(lab, kind):
-    scene = Balancer(lab, kind=kind)
+@pytest.mark.parametrize("kind, algo, lines", [
+    ("DR", "rr", ()), ("TUN", "rr", ()), ("DR", "mh", ("mh-port",)),
+], ids=["DR-rr", "TUN-rr", "DR-mh"])
+def test_a_client_is_served(lab, kind, algo, lines):
+    scene = Balancer(lab, kind=kind, algo=algo, lines=lines)
     answers = {scene.get() for _ in range(40)}
     assert answers == {"r1", "r2"}
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """What both demos share: the way to the lab library, printing, and one demo at a time."""
-import fcntl
 import os
 import sys
 import time
@@ -8,9 +7,10 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../tests/support"))
 
+from vipdlab import lab as laboratory  # noqa: E402  (the path had to be set first)
+
 _began = time.monotonic()
 KIND = "demo"
-LOCK = "/run/vipd-demo.lock"
 
 
 def say(text):
@@ -23,10 +23,8 @@ def title(text):
 
 def only_one():
     """Two demos would take one another's pins: the second one waits no longer than this line."""
-    lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    lock = laboratory.lock(KIND)
+    if lock is None:
         sys.exit("another tools/demo is running on this machine")
     return lock
 

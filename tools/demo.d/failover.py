@@ -24,6 +24,7 @@ from vipdlab.web import Nginx, decapsulate, take_vip
 VIP = "10.77.0.100"
 CLIENT = "10.77.0.10"
 DIRECTORS = {"d1": ("10.77.0.11", 150), "d2": ("10.77.0.12", 100)}
+INSTANCES = {role: f"{common.KIND}-{role}" for role in DIRECTORS}  # pins and sockets of our own
 REALS = {"r1": "10.77.0.21", "r2": "10.77.0.22", "r3": "10.77.0.23"}
 REQUESTS_PER_SECOND = 50
 SILENT = 3.0  # seconds without a byte after which a download counts as broken
@@ -72,7 +73,8 @@ class Demo:
         for role, (address, priority) in DIRECTORS.items():
             node = lab.node(role, f"{address}/24", xdp=True)
             peers = [a for r, (a, _) in DIRECTORS.items() if r != role]
-            vipd = Vipd(node, self.director_config(role, priority, peers, key), instance=role)
+            vipd = Vipd(node, self.director_config(role, priority, peers, key),
+                        instance=INSTANCES[role])
             self.directors[role] = vipd.start()
             say(f"{role} {address}: vipd, priority {priority}, {vipd.config_path}")
         self.d1, self.d2 = self.directors.values()
@@ -87,9 +89,10 @@ class Demo:
         return (config.global_defs(role)
                 + config.vrrp_instance("VI_1", priority=priority, version=3, advert_int=0.1,
                                        vips=[f"{VIP}/32 dev eth0"])
-                + config.virtual_server(VIP, 80, list(REALS.values()), algo="mh",
+                # Not mh: that would send a connection to the same server without knowing it.
+                + config.virtual_server(VIP, 80, list(REALS.values()), algo="rr",
                                         kind="TUN" if self.options.tun else "DR",
-                                        check=config.HTTP_GET, lines=["mh-port"])
+                                        check=config.HTTP_GET)
                 + config.vipd(peers=peers, key_file=key))
 
     def wait_master(self, master, backup, timeout=20):
@@ -241,17 +244,17 @@ class Demo:
 
     def how_to_look(self):
         vipctl = os.path.relpath(os.path.join(laboratory.BUILD, "bin/vipctl"))
-        pin = f"{laboratory.BPFFS}/vipd/d1"
+        one, two = INSTANCES.values()
         client = f"nsenter --net=/run/netns/{self.client.ns}"
         print(f"""
 The lab is still up (namespaces: ip netns). Look inside, as root:
-  {vipctl} --instance d1 status            and --instance d2; --json for programs
-  {vipctl} --instance d1 flows
-  ls {pin}
-  bpftool map dump pinned {pin}/vipd_services
+  {vipctl} --instance {one} status    and --instance {two}; --json for programs
+  {vipctl} --instance {one} flows
+  ls {self.d1.pins}
+  bpftool map dump pinned {self.d1.pins}/vipd_services
   {client} curl -i http://{VIP}/
   curl --unix-socket {self.d1.socket} http://vipd/metrics
-  {vipctl} --instance d1 handover
+  {vipctl} --instance {one} handover
 Configuration and logs: {self.lab.folder}
 Take it away: tools/demo --clean""")
 
@@ -274,7 +277,7 @@ def main():
     options = parser.parse_args()
     lock = common.only_one()
     laboratory.interruptible()
-    left = laboratory.clean(common.KIND, instances=DIRECTORS, dead_only=False)
+    left = laboratory.clean(common.KIND, instances=INSTANCES.values(), dead_only=False)
     if left:
         say(f"removed what an earlier demo left: {', '.join(left)}")
     if options.clean:
@@ -291,7 +294,7 @@ def main():
                 for process in lab.processes:
                     if process.name == "load":
                         process.stop()
-                lab.keep = True
+                lab.leave_up()
                 demo.how_to_look()
         except LabError as error:
             common.show_logs(lab)

@@ -152,7 +152,7 @@ def main():
             pair = Pair(lab)
             pair.run()
             if options.keep:
-                lab.keep = True
+                lab.leave_up()
                 pair.how_to_look()
         except LabError as error:
             common.show_logs(lab)

@@ -87,12 +87,13 @@ class Keepalived(Daemon):
 
 class Vipd(Daemon):
     """vipd with `instance NAME` in front of its configuration: several can run on this host. The
-    name is INSTANCE, or made of the node's role and our pid."""
+    name is INSTANCE, or made of the lab's kind, the node's role and our pid."""
 
     program = "vipd"
 
     def __init__(self, node, text="", instance=None):
-        self.instance = node.lab.instance(instance or f"{node.role}-{os.getpid()}")
+        self.instance = node.lab.instance(
+            instance or f"{node.lab.kind}-{node.role}-{os.getpid()}")
         super().__init__(node, self.named(text))
 
     def named(self, text):

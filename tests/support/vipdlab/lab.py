@@ -6,6 +6,7 @@ the namespaces, pins, run-time folders and temporary files. Names carry the kind
 maker's pid, so that remains of a killed run are known for what they are: clean() removes them.
 """
 import atexit
+import fcntl
 import os
 import re
 import shutil
@@ -68,6 +69,23 @@ def _remove_instance(instance):
     """What a vipd leaves that was killed before it could tidy up: pins and run-time folder."""
     for top in (BPFFS + "/vipd", RUNTIME):
         shutil.rmtree(os.path.join(top, instance), ignore_errors=True)
+
+
+def lock(kind):
+    """Where only one lab of a kind can be: a descriptor that holds the right to it while it is open,
+    or None if another process has it."""
+    held = os.open(f"/run/vipd-{kind}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    return held
+
+
+def kept(kind):
+    """Folders of labs that were left up on purpose."""
+    return [folder for folder in remains(kind)[1] if os.path.exists(f"{folder}/kept")]
 
 
 def remains(kind):
@@ -289,6 +307,11 @@ class Lab:
         process = Process(name, argv, log, **keywords)
         self.processes.append(process)
         return process
+
+    def leave_up(self):
+        """The lab outlives us, and is marked as one that somebody wants to look at."""
+        with open(os.path.join(self.folder, "kept"), "w", encoding="ascii"):
+            self.keep = True
 
     def instance(self, name):
         """Notes the name of a vipd instance, so that its pins are removed at the end."""

@@ -77,10 +77,11 @@ class VrrpPair:
 
 
 class Balancer:
-    """A client, one or two directors and nginx servers behind the VIP."""
+    """A client, one or two directors and nginx servers behind the VIP. Its rr needs the knowledge of
+    a connection, where mh by ports would send it to the same server without."""
 
-    def __init__(self, lab, kind="DR", directors=("d1", "d2"), reals=("r1", "r2"), algo="mh",
-                 lines=("mh-port",), vrrp=True, check=config.HTTP_GET, nginx=True, start=True,
+    def __init__(self, lab, kind="DR", directors=("d1", "d2"), reals=("r1", "r2"), algo="rr",
+                 lines=(), vrrp=True, check=config.HTTP_GET, nginx=True, start=True,
                  vipd_lines=()):
         self.lab = lab
         self.kind, self.algo, self.lines, self.check = kind, algo, lines, check
