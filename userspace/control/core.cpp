@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <filesystem>
 #include <sys/epoll.h>
 #include <utility>
 
@@ -42,6 +43,32 @@ bool has_checkers(const config::Config& config) {
         for (const auto& real : server.real_servers)
             if (!real.checkers.empty()) return true;
     return false;
+}
+
+Result<std::unique_ptr<dataplane::Dataplane>> open_data_plane(const config::Config& config,
+                                                              const std::string& pins) {
+    dataplane::Options options;
+    options.pin_dir = pins;
+    options.flow_table_size = *config.vipd.flow_table_size;
+    options.libbpf_log = [](dataplane::LibbpfLevel level, std::string_view line) {
+        if (level == dataplane::LibbpfLevel::Warn)
+            spdlog::warn("libbpf: {}", line);
+        else
+            spdlog::debug("libbpf: {}", line);
+    };
+    auto plane = dataplane::open_bpf_dataplane(options);
+    if (!plane && plane.error().errnum == dataplane::kIncompatiblePins) {
+        // Refusing to start would cost more than the table: flows go on by the ring.
+        say(true, plane.error().message + "; beginning with an empty flow table");
+        options.fresh = true;
+        plane = dataplane::open_bpf_dataplane(options);
+    }
+    return plane;
+}
+
+/// When a peer takes over at the earliest: from then on a router that was away is MASTER no more.
+Nanos master_down(const config::VrrpInstance& instance) {
+    return *instance.down_timer_adverts * *instance.advert_int;
 }
 
 }  // namespace
@@ -93,51 +120,43 @@ Result<> Core::start() {
     return {};
 }
 
+bool Core::wants_vrrp(const config::Config& config) const {
+    return options_.vrrp && !config.instances.empty();
+}
+
+// Services before interfaces: nothing is attached that would not know what to do.
+Result<> Core::follow(Forwarding& forwarding,
+                      const config::Config& next,
+                      const ServiceTable& services) {
+    if (auto followed = forwarding.follow(services.desired()); !followed) return followed;
+    return forwarding.configure(next, wants_vrrp(next));
+}
+
 // Takes a configuration over, the first as well as every later one. What can fail comes first.
 Result<> Core::put_in_force(LoadedConfig loaded) {
     const config::Config& next = loaded.parsed.config;
     std::unique_ptr<Forwarding> opened;
-    Forwarding* forwarding = forwarding_.get();
     ServiceTable services = services_;
     auto events = services.configure(next);
-    if (wants_forwarding(next) && forwarding == nullptr) {
-        dataplane::Options options;
-        options.pin_dir = pin_dir(next.instance_name);
-        options.flow_table_size = *next.vipd.flow_table_size;
-        options.libbpf_log = [](dataplane::LibbpfLevel level, std::string_view line) {
-            if (level == dataplane::LibbpfLevel::Warn)
-                spdlog::warn("libbpf: {}", line);
-            else
-                spdlog::debug("libbpf: {}", line);
-        };
-        auto plane = dataplane::open_bpf_dataplane(options);
-        if (!plane && plane.error().errnum == dataplane::kIncompatiblePins) {
-            // Refusing to start would cost more than the table: flows go on by the ring.
-            say(true, plane.error().message + "; beginning with an empty flow table");
-            options.fresh = true;
-            plane = dataplane::open_bpf_dataplane(options);
-        }
+    if (wants_forwarding(next) || forwarding_)
+        if (auto checked = Forwarding::check(next); !checked) return checked;
+    if (wants_forwarding(next) && !forwarding_) {
+        const std::string pins = pin_dir(next.instance_name);
+        const bool adopted = std::filesystem::exists(pins + "/vipd_meta");
+        auto plane = open_data_plane(next, pins);
         if (!plane) return fail(std::move(plane.error()));
         opened = std::make_unique<Forwarding>(loop_, *links_, std::move(*plane), say);
-        forwarding = opened.get();
-        // What was down before a restart stays down until a check passes.
-        for (const auto& [key, service] : forwarding->dataplane().model())
-            for (const auto& real : service.reals)
-                if (!real.alive)
-                    services.on_health(
-                        {key, real.endpoint, false, true, -1, "down before the restart"});
-    }
-    if (forwarding != nullptr) {
-        // Services before interfaces: nothing is attached that would not know what to do.
-        if (auto followed = forwarding->follow(services.desired()); !followed) return followed;
-        if (wants_forwarding(next)) {
-            if (auto configured = forwarding->configure(next); !configured) {
-                if (forwarding_) {
-                    (void)forwarding_->follow(services_.desired());
-                    (void)forwarding_->configure(config());
-                }
-                return configured;
-            }
+        services.adopt(opened->dataplane().model());
+        if (auto followed = follow(*opened, next, services); !followed) {
+            opened->leave(false);
+            opened.reset();
+            if (!adopted) (void)dataplane::detach_all(pins);
+            return followed;
+        }
+    } else if (forwarding_) {
+        if (auto followed = follow(*forwarding_, next, services); !followed) {
+            (void)follow(*forwarding_, config(), services_);
+            return followed;
         }
     }
 
@@ -167,7 +186,8 @@ void Core::start_roles() {
                             bool wanted,
                             const char* role,
                             void (Core::*started)(bool),
-                            void (Core::*message)(ipc::Message)) {
+                            void (Core::*message)(ipc::Message),
+                            void (Core::*died)(Nanos, bool)) {
         // A role that has nothing to do any more is told so and stays.
         if (process) {
             send_configuration(*process);
@@ -183,14 +203,24 @@ void Core::start_roles() {
             RoleProcess::Callbacks{
                 [this, started](bool restarted) { (this->*started)(restarted); },
                 [this, message](ipc::Message received) { (this->*message)(std::move(received)); },
+                [this, died](Nanos delay, bool by_itself) { (this->*died)(delay, by_itself); },
                 say});
         if (auto begun = process->start(); !begun)
             say(true, fmt::format("process {}: {}", role, begun.error().message));
     };
-    const bool want_vrrp = options_.vrrp && !config().instances.empty();
     const bool want_check = options_.check && has_checkers(config());
-    ensure(vrrp_, want_vrrp, "vrrp", &Core::on_vrrp_started, &Core::on_vrrp_message);
-    ensure(check_, want_check, "check", &Core::on_check_started, &Core::on_check_message);
+    ensure(vrrp_,
+           wants_vrrp(config()),
+           "vrrp",
+           &Core::on_vrrp_started,
+           &Core::on_vrrp_message,
+           &Core::on_vrrp_died);
+    ensure(check_,
+           want_check,
+           "check",
+           &Core::on_check_started,
+           &Core::on_check_message,
+           &Core::on_check_died);
 }
 
 void Core::send_configuration(RoleProcess& role) {
@@ -241,6 +271,54 @@ void Core::on_check_started(bool restarted) {
     (void)restarted;  // also at the first start: an adopted data plane knows what was down
     for (const auto& state : services_.health()) (void)check_->send(state);
     (void)check_->send(ipc::Start{});
+}
+
+// A role that ends by itself before it was ever ready has said why; trying again will not help.
+void Core::give_up_start(const std::string& role) {
+    spdlog::error("process {} cannot run; stopping", role);
+    exit_code_ = 1;
+    stop();
+}
+
+void Core::on_check_died(Nanos, bool by_itself) {
+    if (by_itself && !told_ready_) give_up_start("check");
+}
+
+// While it is away no advert goes out. Where that lasts longer than a peer waits, the VIPs must not
+// stay here: the peer takes them, and with nopreempt it keeps them.
+void Core::on_vrrp_died(Nanos delay, bool by_itself) {
+    if (by_itself && !told_ready_) {
+        give_up_start("vrrp");
+        return;
+    }
+    for (const auto& instance : config().instances) {
+        const auto state = states_.find(instance.name);
+        if (state == states_.end() || state->second != ipc::VrrpState::Master) continue;
+        if (delay <= master_down(instance)) continue;
+        remove_vips(instance);
+        on_instance_state({instance.name,
+                           ipc::VrrpState::Backup,
+                           *instance.priority,
+                           static_cast<std::uint64_t>(loop_.now().time_since_epoch().count()),
+                           0});
+    }
+}
+
+void Core::remove_vips(const config::VrrpInstance& instance) {
+    // The owner's addresses are the host's own.
+    if (*instance.priority == 255) return;
+    for (const auto* vips : {&instance.virtual_ipaddress, &instance.virtual_ipaddress_excluded})
+        for (const auto& vip : *vips) {
+            const auto link =
+                links_->link_by_name(vip.device.empty() ? *instance.interface : vip.device);
+            if (!link) continue;
+            LinkAddress address;
+            address.ifindex = link->index;
+            address.prefix = vip.prefix;
+            if (auto removed = links_->remove_address(address); !removed)
+                say(true, fmt::format("({}) {}", instance.name, removed.error().message));
+        }
+    say(true, fmt::format("({}) removing VIPs, the vrrp process does not", instance.name));
 }
 
 void Core::on_vrrp_message(ipc::Message message) {
@@ -347,6 +425,7 @@ void Core::report_ready(const ipc::Ready& ready, const std::string& role) {
     const bool all = (!vrrp_ || vrrp_ready_) && (!check_ || check_ready_);
     if (!all || std::exchange(told_ready_, true)) return;
     sd_notify(0, "READY=1");
+    if (options_.on_ready) options_.on_ready();
     spdlog::info("vipd {} is ready: {} instances, {} virtual servers",
                  VIPD_VERSION,
                  config().instances.size(),
@@ -423,19 +502,24 @@ void Core::stop() {
     if (std::exchange(stopping_, true)) return;
     spdlog::info("Stopping");
     sd_notify(0, "STOPPING=1");
-    const auto then = [this] {
+    const auto then = [this](bool clean) {
+        if (vrrp_ && !clean)
+            for (const auto& instance : config().instances)
+                if (const auto state = states_.find(instance.name);
+                    state != states_.end() && state->second == ipc::VrrpState::Master)
+                    remove_vips(instance);
         on_events(services_.on_stop());
         for (const auto& script : notify_.on_stop()) run_notify(script);
-        const auto next = [this] { finish_stop(); };
+        const auto next = [this](bool) { finish_stop(); };
         if (check_)
             check_->stop(kCheckPatience, next);
         else
-            next();
+            next(true);
     };
     if (vrrp_)
         vrrp_->stop(kVrrpPatience, then);
     else
-        then();
+        then(true);
 }
 
 void Core::finish_stop() {
@@ -444,12 +528,12 @@ void Core::finish_stop() {
     auto wait = loop_.every(Millis(10), [this, deadline](TimePoint now) {
         if (scripts_.running() > 0 && now < deadline) return;
         spdlog::info("Stopped");
-        loop_.exit(0);
+        loop_.exit(exit_code_);
     });
     if (wait)
         stop_wait_ = std::move(*wait);
     else
-        loop_.exit(0);
+        loop_.exit(exit_code_);
 }
 
 std::string pin_dir(const std::string& instance) {

@@ -43,6 +43,7 @@ struct CoreOptions {
     bool check = true;
     bool keep_services = false;  ///< -I
     std::vector<std::string> role_arguments;
+    std::function<void()> on_ready;  ///< called once, when everything runs
 };
 
 class Core final : public Backend {
@@ -74,6 +75,14 @@ class Core final : public Backend {
     void send_configuration(RoleProcess& role);
     void on_vrrp_started(bool restarted);
     void let_vrrp_start();
+    void on_vrrp_died(Nanos delay, bool by_itself);
+    void on_check_died(Nanos delay, bool by_itself);
+    void give_up_start(const std::string& role);
+    void remove_vips(const config::VrrpInstance& instance);
+    bool wants_vrrp(const config::Config& config) const;
+    Result<> follow(Forwarding& forwarding,
+                    const config::Config& next,
+                    const ServiceTable& services);
     void on_check_started(bool restarted);
     void on_vrrp_message(ipc::Message message);
     void on_check_message(ipc::Message message);
@@ -118,6 +127,7 @@ class Core final : public Backend {
     bool check_ready_ = false;
     bool told_ready_ = false;
     bool stopping_ = false;
+    int exit_code_ = 0;
 };
 
 }  // namespace vipd::control

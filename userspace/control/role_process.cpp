@@ -42,7 +42,9 @@ Result<> RoleProcess::start() {
     });
     if (!watch) return fail(std::move(watch.error()));
     watch_ = std::move(*watch);
-    return spawn();
+    if (auto spawned = spawn(); !spawned)
+        restart_later(fmt::format("process {}: {}", role_, spawned.error().message), false);
+    return {};
 }
 
 Result<> RoleProcess::spawn() {
@@ -103,7 +105,7 @@ void RoleProcess::on_exit(EventLoop::ChildExit how) {
     const pid_t pid = std::exchange(pid_, -1);
     if (stopping_) {
         patience_.reset();
-        if (stopped_) std::exchange(stopped_, nullptr)();
+        if (stopped_) std::exchange(stopped_, nullptr)(how.exited && how.code == 0);
         return;
     }
     if (loop_.now() - started_at_ >= kStable) in_a_row_ = 0;
@@ -111,10 +113,11 @@ void RoleProcess::on_exit(EventLoop::ChildExit how) {
                               role_,
                               pid,
                               how.exited ? "exited with status" : "was killed by signal",
-                              how.code));
+                              how.code),
+                  how.exited && how.code != 0);
 }
 
-void RoleProcess::restart_later(const std::string& why) {
+void RoleProcess::restart_later(const std::string& why, bool by_itself) {
     const Seconds delay = restart_delay(in_a_row_++);
     ++restarts_;
     callbacks_.say(true,
@@ -125,16 +128,17 @@ void RoleProcess::restart_later(const std::string& why) {
     auto timer = loop_.at(loop_.now() + delay, [this](TimePoint) {
         if (stopping_) return;
         if (auto spawned = spawn(); !spawned)
-            restart_later(fmt::format("process {}: {}", role_, spawned.error().message));
+            restart_later(fmt::format("process {}: {}", role_, spawned.error().message), false);
     });
     if (timer) restart_ = std::move(*timer);
+    callbacks_.died(delay, by_itself);
 }
 
-void RoleProcess::stop(Nanos patience, std::function<void()> stopped) {
+void RoleProcess::stop(Nanos patience, std::function<void(bool)> stopped) {
     stopping_ = true;
     restart_.reset();
     if (pid_ <= 0) {
-        stopped();
+        stopped(false);
         return;
     }
     stopped_ = std::move(stopped);

@@ -30,6 +30,9 @@ class RoleProcess {
         /// first time.
         std::function<void(bool restarted)> started;
         std::function<void(ipc::Message)> message;
+        /// It has died and comes back after `delay`. `by_itself`: it exited with an error of its
+        /// own.
+        std::function<void(Nanos delay, bool by_itself)> died;
         /// A line for the log.
         std::function<void(bool warning, const std::string& line)> say;
     };
@@ -44,12 +47,13 @@ class RoleProcess {
     RoleProcess(const RoleProcess&) = delete;
     RoleProcess& operator=(const RoleProcess&) = delete;
 
+    /// Errors are those of the event loop; a process that cannot be made is tried again.
     Result<> start();
     /// Sends; a role that is not there or does not read gets it after its restart, as state.
     Result<> send(const ipc::Message& message, int attached = -1);
-    /// Asks it to finish; `stopped` is called when it has ended (or at once if it is not there). It
-    /// is killed after `patience`.
-    void stop(Nanos patience, std::function<void()> stopped);
+    /// Asks it to finish; `stopped` is called when it has ended (or at once if it is not there),
+    /// with whether it did so in good order. It is killed after `patience`.
+    void stop(Nanos patience, std::function<void(bool clean)> stopped);
 
     const std::string& role() const { return role_; }
     pid_t pid() const { return pid_; }
@@ -62,7 +66,7 @@ class RoleProcess {
   private:
     void on_exit(EventLoop::ChildExit how);
     void on_message(ipc::Message message);
-    void restart_later(const std::string& why);
+    void restart_later(const std::string& why, bool by_itself);
     Result<> spawn();
 
     EventLoop& loop_;
@@ -80,7 +84,7 @@ class RoleProcess {
     std::uint32_t restarts_ = 0;  ///< in all, for status
     std::uint32_t in_a_row_ = 0;
     bool stopping_ = false;
-    std::function<void()> stopped_;
+    std::function<void(bool)> stopped_;
 };
 
 }  // namespace vipd::control

@@ -161,6 +161,31 @@ std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& to
     return events;
 }
 
+void ServiceTable::adopt(const model::Model& model) {
+    for (auto& [key, service] : services_) {
+        const auto before = model.find(key);
+        if (before == model.end()) continue;
+        for (std::size_t i = 0; i < service.reals.size(); ++i) {
+            const auto& real = service.config.real_servers[i];
+            const auto& known = before->second.reals;
+            const auto same = std::find_if(known.begin(), known.end(), [&](const auto& candidate) {
+                return candidate.endpoint == real.endpoint;
+            });
+            if (real.checkers.empty() || same == known.end()) continue;
+            const bool inhibited =
+                *real.inhibit_on_failure && same->weight == 0 && *real.weight > 0;
+            if (same->alive && !inhibited) continue;
+            service.reals[i].up = false;
+            service.reals[i].known = true;
+            service.reals[i].reason = "down before the restart";
+        }
+        std::vector<ServiceEvent> unsaid;  // the quorum is as it was
+        update_quorum(service, true, unsaid);
+        if (const auto entry = desired_.find(key); entry != desired_.end())
+            entry->second = build(service);
+    }
+}
+
 void ServiceTable::update_quorum(ServiceState& service,
                                  bool initial,
                                  std::vector<ServiceEvent>& events) {

@@ -60,6 +60,9 @@ class ServiceTable {
     /// A real server's health has been told by the check process. Unknown ones are ignored: the
     /// message may have crossed a reload.
     std::vector<ServiceEvent> on_health(const ipc::RealServerState& state);
+    /// What the data plane of an earlier daemon holds: real servers that had failed stay down until
+    /// a check passes. Only those that are checked; nothing would ever bring the others up.
+    void adopt(const model::Model& model);
     /// The daemon stops: notify_down and quorum_down of services with `omega`.
     std::vector<ServiceEvent> on_stop() const;
 

@@ -12,17 +12,23 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
+#include <sys/capability.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <type_traits>
 
 namespace vipd::daemon {
 
 namespace {
 
-int failed(int code, const std::string& message) {
+// Why there is no vipd: to the log, and to whoever typed the command.
+int failed(int code, const std::string& message, bool console) {
     spdlog::error("{}", message);
+    if (!console) fmt::print(stderr, "vipd: {}\n", message);
     return code;
 }
 
@@ -34,9 +40,8 @@ Result<> enter_net_namespace(const std::string& name) {
     return {};
 }
 
-// Creates the file, locks it for as long as we live and writes our pid: two daemons with one run
-// directory would fight over pins and VIPs.
-Result<Fd> take_pid_file(const std::string& path) {
+// Held for as long as we live: two daemons with one run directory would fight over pins and VIPs.
+Result<Fd> take_lock(const std::string& path) {
     Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!fd) return fail_errno(errno, path);
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) {
@@ -46,11 +51,45 @@ Result<Fd> take_pid_file(const std::string& path) {
                         "in the configuration",
                         pid && !pid->empty() ? pid->substr(0, pid->find('\n')) : "unknown"));
     }
-    const std::string text = fmt::format("{}\n", ::getpid());
-    if (::ftruncate(fd.get(), 0) < 0 ||
-        ::pwrite(fd.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
-        return fail_errno(errno, path);
     return fd;
+}
+
+Result<> write_pid(int fd, const std::string& path) {
+    const std::string text = fmt::format("{}\n", ::getpid());
+    if (::ftruncate(fd, 0) < 0 ||
+        ::pwrite(fd, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+        return fail_errno(errno, path);
+    return {};
+}
+
+Result<> write_pid_file(const std::string& path) {
+    const Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!fd) return fail_errno(errno, path);
+    return write_pid(fd.get(), path);
+}
+
+// One sentence instead of a role that cannot open its sockets: what running needs, EPERM if
+// missing.
+Result<> check_capabilities() {
+    struct Needed {
+        cap_value_t value;
+        const char* name;
+        const char* what_for;
+    };
+    const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> held(::cap_get_proc(),
+                                                                             ::cap_free);
+    if (!held) return fail_errno(errno, "capabilities");
+    for (const Needed& needed : {Needed{CAP_NET_ADMIN, "CAP_NET_ADMIN", "addresses and XDP"},
+                                 Needed{CAP_NET_RAW, "CAP_NET_RAW", "VRRP and gratuitous ARP"}}) {
+        cap_flag_value_t set = CAP_CLEAR;
+        if (::cap_get_flag(held.get(), needed.value, CAP_EFFECTIVE, &set) == 0 && set == CAP_SET)
+            continue;
+        return fail(fmt::format("{} is missing ({}): run vipd as root or give it the capability",
+                                needed.name,
+                                needed.what_for),
+                    EPERM);
+    }
+    return {};
 }
 
 Result<> make_directory(const std::string& path) {
@@ -61,15 +100,29 @@ Result<> make_directory(const std::string& path) {
     }
 }
 
-// keepalived's default: go on in the background.
-Result<> daemonise() {
+// keepalived's default: go on in the background. The parent waits to hear how the start went and
+// ends with that; until then the child keeps its stderr. The child gets the end to tell it by.
+Result<Fd> daemonise() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return fail_errno(errno, "pipe");
+    Fd hear(ends[0]);
+    Fd tell(ends[1]);
     const pid_t pid = ::fork();
     if (pid < 0) return fail_errno(errno, "fork");
-    if (pid > 0) ::_exit(0);
+    if (pid > 0) {
+        tell.reset();
+        char code = kExitFatal;
+        while (::read(hear.get(), &code, 1) < 0 && errno == EINTR) {
+        }
+        ::_exit(code);
+    }
     ::setsid();
+    return tell;
+}
+
+void go_silent() {
     const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     for (int fd = 0; fd < 3; ++fd) ::dup2(null.get(), fd);
-    return {};
 }
 
 // Says what the parser found, and whether to go on.
@@ -92,7 +145,9 @@ std::string api_socket(const config::Config& config) {
 int serve(EventLoop& loop,
           const Options& options,
           control::LoadedConfig loaded,
-          const std::string& net_namespace) {
+          const std::string& net_namespace,
+          Fd tell_parent) {
+    const bool console = options.log.target == log::Target::Console;
     const config::Config& config = loaded.parsed.config;
     const api::Options api_options{api_socket(config), config.vipd.api_listen, {}};
     control::CoreOptions core_options;
@@ -102,6 +157,13 @@ int serve(EventLoop& loop,
     core_options.check = options.check;
     core_options.keep_services = options.keep_services;
     core_options.role_arguments = log_arguments(options.log);
+    core_options.on_ready = [&] {
+        if (!tell_parent) return;
+        const char code = kExitOk;
+        (void)!::write(tell_parent.get(), &code, 1);
+        tell_parent.reset();
+        go_silent();
+    };
     control::Core core(loop, std::move(core_options), std::move(loaded));
 
     std::vector<EventLoop::Source> signals;
@@ -114,50 +176,62 @@ int serve(EventLoop& loop,
     on(SIGHUP, [&](int) { (void)core.reload(); });
     ::signal(SIGPIPE, SIG_IGN);
 
+    if (auto able = check_capabilities(); !able)
+        return failed(kExitPermission, able.error().message, console);
+    // Before the core, which changes things: an address that is taken must be found out first.
+    auto server = api::Server::start(loop, core, api_options);
+    if (!server) return failed(kExitFatal, std::move(server.error()).in("API").message, console);
     if (auto started = core.start(); !started) {
         const int code = started.error().errnum == EPERM ? kExitPermission : kExitFatal;
-        return failed(code, started.error().message);
+        return failed(code, started.error().message, console);
     }
-    auto server = api::Server::start(loop, core, api_options);
-    if (!server) return failed(kExitFatal, std::move(server.error()).in("API").message);
     (void)loop.enable_watchdog();
     const auto code = loop.run();
-    return code ? *code : failed(kExitFatal, code.error().message);
+    return code ? *code : failed(kExitFatal, code.error().message, console);
 }
 
 }  // namespace
 
 int run_core(const Options& options) {
     log::setup(options.log);
+    const bool console = options.log.target == log::Target::Console;
     const std::string path = config_path(options);
     auto loaded = control::load_config(path, options.config_id);
-    if (!loaded) return failed(kExitNoConfig, loaded.error().message);
+    if (!loaded) return failed(kExitNoConfig, loaded.error().message, console);
     std::string net_namespace = options.net_namespace;
     if (net_namespace.empty()) net_namespace = loaded->parsed.config.net_namespace;
     if (!net_namespace.empty()) {
         if (auto entered = enter_net_namespace(net_namespace); !entered)
-            return failed(kExitFatal, entered.error().message);
+            return failed(kExitFatal, entered.error().message, console);
         // Again, in there: which interfaces exist is another matter now.
         loaded = control::load_config(path, options.config_id);
-        if (!loaded) return failed(kExitNoConfig, loaded.error().message);
+        if (!loaded) return failed(kExitNoConfig, loaded.error().message, console);
     }
     if (!report(loaded->parsed))
-        return failed(kExitConfig, path + " cannot be run with; nothing was started");
+        return failed(kExitConfig, path + " cannot be run with; nothing was started", console);
 
-    if (!options.foreground)
-        if (auto done = daemonise(); !done) return failed(kExitFatal, done.error().message);
     const std::string directory = control::run_dir(loaded->parsed.config.instance_name);
     if (auto made = make_directory(directory); !made)
-        return failed(kExitPermission, made.error().message);
+        return failed(kExitPermission, made.error().message, console);
+    const std::string lock_path = directory + "/lock";
+    auto lock = take_lock(lock_path);
+    if (!lock) return failed(kExitFatal, lock.error().message, console);
+    Fd tell_parent;
+    if (!options.foreground) {
+        auto background = daemonise();
+        if (!background) return failed(kExitFatal, background.error().message, console);
+        tell_parent = std::move(*background);
+    }
     const std::string pid_path =
         options.pid_file.empty() ? directory + "/vipd.pid" : options.pid_file;
-    auto pid_file = take_pid_file(pid_path);
-    if (!pid_file) return failed(kExitFatal, pid_file.error().message);
+    for (const auto& written : {write_pid(lock->get(), lock_path), write_pid_file(pid_path)})
+        if (!written) return failed(kExitPermission, written.error().message, console);
 
     spdlog::info("Starting vipd {} with {}", VIPD_VERSION, path);
     auto loop = EventLoop::create();
-    const int code = loop ? serve(*loop, options, std::move(*loaded), net_namespace)
-                          : failed(kExitFatal, loop.error().message);
+    const int code =
+        loop ? serve(*loop, options, std::move(*loaded), net_namespace, std::move(tell_parent))
+             : failed(kExitFatal, loop.error().message, console);
     ::unlink(pid_path.c_str());
     return code;
 }

@@ -62,7 +62,7 @@ class ForwardingTest : public ::testing::Test {
 };
 
 TEST_F(ForwardingTest, AttachesWhereTheInstancesAre) {
-    ASSERT_TRUE(forwarding_->configure(config_));
+    ASSERT_TRUE(forwarding_->configure(config_, true));
     const auto attached = plane_->attached();
     ASSERT_EQ(attached.size(), 1U);
     EXPECT_EQ(attached[0].name, "eth0");
@@ -75,13 +75,14 @@ TEST_F(ForwardingTest, AttachesWhereTheInstancesAre) {
 TEST_F(ForwardingTest, AttachesWhereTheRealServersAre) {
     config_.instances.clear();
     ASSERT_TRUE(forwarding_->follow(model_of({service("10.0.0.1", {"10.0.0.2"})})));
-    ASSERT_TRUE(forwarding_->configure(config_));
+    ASSERT_TRUE(forwarding_->configure(config_, true));
     ASSERT_EQ(plane_->attached().size(), 1U);
 }
 
 TEST_F(ForwardingTest, SaysWhatIsWrongWhereNothingCanBeAttached) {
     config_.instances[0].interface = std::string("eth9");
-    const auto configured = forwarding_->configure(config_);
+    ASSERT_TRUE(forwarding_->follow(model_of({service("10.0.0.1", {"10.9.9.9"})})));
+    const auto configured = forwarding_->configure(config_, true);
     ASSERT_FALSE(configured);
     EXPECT_EQ(configured.error().message, "no interface to forward on; eth9: no such interface");
 }
@@ -121,9 +122,12 @@ TEST_F(ForwardingTest, ClaimsTheVipsUntilItLeaves) {
     config::VipAddress vip;
     vip.prefix = *IpPrefix::parse("10.0.0.1/24");
     config_.instances[0].virtual_ipaddress.push_back(vip);
-    ASSERT_TRUE(forwarding_->configure(config_));
+    ASSERT_TRUE(forwarding_->configure(config_, true));
     EXPECT_EQ(plane_->claims(), std::vector<IpAddress>{*IpAddress::parse("10.0.0.1")});
     forwarding_->leave(false);
+    EXPECT_TRUE(plane_->claims().empty());
+    // Without a vrrp process nobody would renew the lease, and the VIPs would go deaf.
+    ASSERT_TRUE(forwarding_->configure(config_, false));
     EXPECT_TRUE(plane_->claims().empty());
 }
 

@@ -176,6 +176,29 @@ TEST(ServiceTable, HandsItsHealthToARestartedCheckProcess) {
     EXPECT_FALSE(states[0].up);
 }
 
+TEST(ServiceTable, AdoptedRealsThatHadFailedStayDownUntilACheckPasses) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers.push_back(real("10.0.0.4"));
+    config.virtual_servers[0].real_servers[1].inhibit_on_failure = true;
+    config.virtual_servers[0].real_servers[2].checkers.clear();
+    ServiceTable before;
+    before.configure(config);
+    auto model = before.desired();
+    auto& known = model.at(kKey).reals;
+    known[0].alive = false;
+    known[1].weight = 0;  // inhibited
+    known[2].alive = false;
+
+    ServiceTable after;
+    after.configure(config);
+    after.adopt(model);
+    EXPECT_FALSE(reals(after)[0].alive);
+    EXPECT_EQ(reals(after)[1].weight, 0U);
+    EXPECT_TRUE(reals(after)[2].alive) << "no check would ever bring it up";
+    EXPECT_EQ(after.on_health(health("10.0.0.2", true)).size(), 1U);
+    EXPECT_TRUE(reals(after)[0].alive);
+}
+
 TEST(ServiceTable, OmegaRunsTheDownScriptsAtStop) {
     auto config = two_reals();
     config::Script script;
