@@ -8,6 +8,7 @@
 
 #include <vipd/abi/service.h>
 
+#include "bpf/icmp.bpf.h"
 #include "bpf/parse.bpf.h"
 #include "bpf/tunnel.bpf.h"
 
@@ -21,20 +22,26 @@ static __always_inline void ttl_decrement(struct iphdr *ip)
 	ip->ttl--;
 }
 
-/* Returns the verdict; for forwarded_* sets the action. */
+/* Returns the verdict; for forwarded_* and answered_* sets the action. */
 static __always_inline __u32 forward_packet(struct xdp_md *ctx,
 					    struct packet *p,
 					    const struct vipd_real *real,
 					    int *action)
 {
 	__u32 verdict = VIPD_FORWARDED_DR;
-	__u32 length = p->ip_len;
+	__u32 mtu = real->mtu; /* left to the packet itself */
 
 	if (real->method == VIPD_METHOD_TUN)
-		length += sizeof(struct iphdr);
-	/* Without DF too: XDP cannot fragment. */
-	if (length > real->mtu)
-		return VIPD_DROP_TOO_BIG;
+		mtu =
+		    mtu > sizeof(struct iphdr) ? mtu - sizeof(struct iphdr) : 0;
+	if (p->ip_len > mtu) {
+		/* Without DF it is lost: XDP cannot fragment. */
+		if (!(p->ip->frag_off & bpf_htons(VIPD_IP_DF)) ||
+		    !icmp_answer_too_big(ctx, p, mtu))
+			return VIPD_DROP_TOO_BIG;
+		*action = XDP_TX;
+		return VIPD_ANSWERED_TOO_BIG;
+	}
 	ttl_decrement(p->ip);
 	if (real->method == VIPD_METHOD_TUN) {
 		if (!tunnel_push(ctx, p, real))

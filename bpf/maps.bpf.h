@@ -126,6 +126,13 @@ struct {
 	__type(value, struct vipd_interface);
 } vipd_interfaces SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct vipd_answers);
+} vipd_answers SEC(".maps");
+
 /* clang leaves a struct that only an inner map names without its members. */
 const volatile struct vipd_slot empty_slot = {VIPD_NO_REAL};
 

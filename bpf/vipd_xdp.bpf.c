@@ -160,7 +160,7 @@ static __always_inline __u32 serve(struct xdp_md *ctx, struct packet *p,
 	return verdict;
 }
 
-/* The verdict, and for forwarded_* the action. */
+/* The verdict, and for forwarded_* and answered_* the action. */
 static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p,
 				    int *action)
 {

@@ -283,7 +283,8 @@ TEST_F(PinsTest, EveryMapIsPinnedUnderAShortNameOfItsOwnAndReadableInBtf) {
         EXPECT_TRUE(typed || untypable) << name;
     }
     EXPECT_EQ(names,
-              (std::set<std::string>{"vipd_changes",
+              (std::set<std::string>{"vipd_answers",
+                                     "vipd_changes",
                                      "vipd_claims",
                                      "vipd_cursors",
                                      "vipd_flows",

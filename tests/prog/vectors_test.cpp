@@ -6,6 +6,8 @@
 #include <vipd/abi/verdict.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sched.h>
 
 #include <functional>
 #include <linux/bpf.h>
@@ -15,7 +17,7 @@ namespace vipd::testing {
 
 namespace {
 
-enum class Expect : std::uint8_t { Same, Routed, Tunnelled };
+enum class Expect : std::uint8_t { Same, Routed, Tunnelled, Answered };
 
 struct Vector {
     std::string description;
@@ -198,15 +200,50 @@ std::vector<Vector> vectors() {
         build(tcp(kDown, kAck)),
         "drop_real_down",
         XDP_DROP);
-    add("DR one byte over the MTU",
-        build(change([](PacketSpec& p) { p.tcp_flags = kAck, p.payload.assign(1461, 'x'); })),
+    // Too long for the way. `real` is not looked at, the length that fits depends on the method.
+    const auto full = [&](std::uint16_t port, std::size_t payload) {
+        return with(tcp(port, kAck), [&](PacketSpec& p) { p.payload.assign(payload, 'x'); });
+    };
+    const auto answered = [&](std::string description, const PacketSpec& spec) {
+        add(std::move(description),
+            build(spec),
+            "answered_too_big",
+            XDP_TX,
+            Expect::Answered,
+            spec.to_port == kTun || spec.to_port == kDnsTun ? 2 : 1);
+    };
+    const auto lost = [&](std::string description, const PacketSpec& spec) {
+        add(std::move(description), build(spec), "drop_too_big", XDP_DROP);
+    };
+    answered("DR one byte over the MTU", full(kDr, 1461));
+    answered("TUN one byte over the MTU", full(kTun, 1441));
+    answered("TUN, a full segment of the client's", full(kTun, 1460));
+    answered("far too long", full(kTun, 3000));
+    answered("too long with IPv4 options",
+             with(full(kTun, 1441), [&](PacketSpec& p) { p.ip_options = options; }));
+    answered("too long with the most IPv4 options",
+             change([](PacketSpec& p) { p.ip_options = Bytes(40, 1); }, full(kTun, 1441)));
+    answered("too long with TTL 2", change([](PacketSpec& p) { p.ttl = 2; }, full(kDr, 1461)));
+    answered("too long with TCP options, TOS and padding",
+             change([](PacketSpec& p) { p.tcp_options = Bytes(12, 1), p.tos = 8, p.padding = 5; },
+                    full(kTun, 1460)));
+    answered("too long a datagram", udp(kDnsTun, std::string(1453, 'x')));
+    lost("too long without DF", change([](PacketSpec& p) { p.fragment = 0; }, full(kTun, 1460)));
+    lost("too long from nobody",
+         change([](PacketSpec& p) { p.from = "0.0.0.0"; }, full(kDr, 1461)));
+    lost("too long from loopback",
+         change([](PacketSpec& p) { p.from = "127.0.0.1"; }, full(kDr, 1461)));
+    lost("too long from a group",
+         change([](PacketSpec& p) { p.from = "224.0.0.9"; }, full(kDr, 1461)));
+    lost("too long to a group's MAC",
+         change([](PacketSpec& p) { p.to_mac[0] |= 1; }, full(kDr, 1461)));
+    add("no headroom for the answer",
+        build(full(kTun, 1441)),
         "drop_too_big",
-        XDP_DROP);
-    add("TUN one byte over the MTU",
-        build(change([](PacketSpec& p) { p.tcp_flags = kAck, p.payload.assign(1441, 'x'); },
-                     tcp(kTun))),
-        "drop_too_big",
-        XDP_DROP);
+        XDP_DROP,
+        Expect::Same,
+        0,
+        200);
     add("no headroom for the outer header",
         build(tcp(kTun)),
         "drop_no_room",
@@ -273,6 +310,8 @@ class VectorTest : public ProgramTest {
 
     static Bytes expected(const Vector& vector) {
         if (vector.bytes == Expect::Same) return vector.packet;
+        if (vector.bytes == Expect::Answered)
+            return too_big_answer(vector.packet, vector.real == 2 ? 1480 : 1500);
         const Bytes frame = routed(vector.packet,
                                    vector.real != 0 ? real_mac(vector.real) : PacketSpec().to_mac,
                                    vector.real != 0 ? kRouterMac : PacketSpec().from_mac);
@@ -320,6 +359,47 @@ TEST_F(VectorTest, AFrameToAnotherStationIsLeftAlone) {
     EXPECT_EQ(run(tcp(kDr)).verdict, "forwarded_dr");
 }
 
+// Nobody makes this host send ICMP as fast as it can be asked.
+TEST_F(VectorTest, AnswersAreLimitedForEachCpu) {
+    cpu_set_t before{};
+    cpu_set_t one{};
+    ASSERT_EQ(::sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &one);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+    const Bytes frame =
+        build(with(tcp(kTun, kAck), [](PacketSpec& p) { p.payload.assign(1460, 'x'); }));
+    const int map = dataplane::map_fd(*plane, "vipd_answers");
+    const std::uint32_t zero = 0;
+    std::vector<vipd_answers> state(static_cast<std::size_t>(::libbpf_num_possible_cpus()));
+    const auto windows = [&] {
+        std::set<std::uint32_t> seen;
+        EXPECT_EQ(::bpf_map_lookup_elem(map, &zero, state.data()), 0);
+        for (const auto& cpu : state)
+            if (cpu.count != 0) seen.insert(cpu.window);
+        return seen;
+    };
+    std::set<std::uint32_t> seen;
+    std::uint64_t sent = 0;
+    while (verdict_count("drop_too_big") == 0 && sent < 20 * VIPD_ANSWERS) {
+        for (int i = 0; i < 100; ++i, ++sent) {
+            LIBBPF_OPTS(bpf_test_run_opts, test);
+            test.data_in = frame.data();
+            test.data_size_in = static_cast<std::uint32_t>(frame.size());
+            ASSERT_EQ(::bpf_prog_test_run_opts(dataplane::program_fd(*plane), &test), 0);
+        }
+        seen.merge(windows());
+    }
+    EXPECT_GE(verdict_count("answered_too_big"), std::uint64_t{VIPD_ANSWERS});
+    EXPECT_LE(verdict_count("answered_too_big"), seen.size() * VIPD_ANSWERS);
+    EXPECT_GT(verdict_count("drop_too_big"), 0U);
+    EXPECT_EQ(verdict_count("answered_too_big") + verdict_count("drop_too_big"), sent);
+    // In another window there are answers again.
+    for (auto& cpu : state) --cpu.window;
+    ASSERT_EQ(::bpf_map_update_elem(map, &zero, state.data(), BPF_ANY), 0);
+    EXPECT_EQ(run(frame).verdict, "answered_too_big");
+    ASSERT_EQ(::sched_setaffinity(0, sizeof before, &before), 0);
+}
+
 TEST_F(VectorTest, EveryPrefixOfEveryPacketIsSafe) {
     for (const Vector& vector : vectors()) {
         SCOPED_TRACE(vector.description);
@@ -331,7 +411,9 @@ TEST_F(VectorTest, EveryPrefixOfEveryPacketIsSafe) {
             ASSERT_NE(result.action, static_cast<std::uint32_t>(XDP_ABORTED)) << size;
             ASSERT_NE(result.verdict, "none") << size;
             ASSERT_NE(result.verdict, "several") << size;
-            if (result.verdict.starts_with("forwarded")) continue;  // only padding is gone
+            // Only padding is gone.
+            if (result.verdict.starts_with("forwarded") || result.verdict == "answered_too_big")
+                continue;
             ASSERT_EQ(difference(prefix, result.bytes), "") << size;
         }
     }

@@ -215,6 +215,27 @@ inline Bytes tunnelled(const Bytes& frame, const std::string& source, const std:
     return out;
 }
 
+/// The ICMP "fragmentation needed" (RFC 1191) that a router sends about `frame`, which came to it.
+inline Bytes too_big_answer(const Bytes& frame, unsigned mtu) {
+    const std::span<const std::uint8_t> packet = std::span(frame).subspan(kEthernetSize);
+    const std::size_t quote = static_cast<std::size_t>(packet[0] & 0x0f) * 4 + 8;
+    Bytes icmp{3, 4, 0, 0, 0, 0};
+    put16(icmp, mtu);
+    put(icmp, packet.first(quote));
+    set16(icmp, 2, internet_checksum(icmp));
+    Bytes out(frame.begin() + 6, frame.begin() + 12);
+    put(out, std::span(frame).first(6));
+    put16(out, 0x0800);
+    put(out, Bytes{0x45, 0xc0});
+    put16(out, static_cast<unsigned>(20 + icmp.size()));
+    put(out, Bytes{0, 0, 0x40, 0, 64, 1, 0, 0});
+    put(out, packet.subspan(16, 4));  // from whom it was for
+    put(out, packet.subspan(12, 4));
+    fix_ip_checksum(out);
+    put(out, icmp);
+    return out;
+}
+
 /// Rows of both, the differing bytes marked; empty if they are equal.
 inline std::string difference(std::span<const std::uint8_t> expected,
                               std::span<const std::uint8_t> actual) {

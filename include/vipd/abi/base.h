@@ -72,6 +72,18 @@ struct vipd_interface {
 };
 
 /*
+ * vipd_answers, one entry: how many packets this CPU has answered itself in the
+ * current window of 2^VIPD_ANSWER_WINDOW_SHIFT ticks (about a second).
+ */
+#define VIPD_ANSWERS 1000
+#define VIPD_ANSWER_WINDOW_SHIFT 10
+
+struct vipd_answers {
+	__u32 window; /* number of ticks, shifted */
+	__u32 count;
+};
+
+/*
  * vipd_lease, one entry, CLOCK_MONOTONIC. Mapped shared: the vrrp process
  * writes until_ns, core the other.
  */

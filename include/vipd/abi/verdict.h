@@ -4,7 +4,8 @@
  * one verdict, counted in vipd_verdicts under its number. One line makes the
  * enum, the name (JSON, metric label) and the sentence in the documentation.
  *
- * pass_*: handed to the kernel untouched (XDP_PASS). drop_*: dropped.
+ * pass_*: handed to the kernel untouched (XDP_PASS). drop_*: dropped. answered_*:
+ * sent back to the client as an ICMP error.
  */
 #ifndef VIPD_ABI_VERDICT_H
 #define VIPD_ABI_VERDICT_H
@@ -13,6 +14,7 @@
 #define VIPD_VERDICTS(X) \
 	X(FORWARDED_DR, forwarded_dr, "sent to a real server by direct routing") \
 	X(FORWARDED_TUN, forwarded_tun, "sent to a real server in an IPIP tunnel") \
+	X(ANSWERED_TOO_BIG, answered_too_big, "longer than the way to the real server allows, with DF: the client was told what fits (ICMP)") \
 	X(PASS_NO_SERVICE, pass_no_service, "TCP or UDP that is not for a virtual service") \
 	X(PASS_NOT_IP, pass_not_ip, "neither IP nor ARP") \
 	X(PASS_ARP, pass_arp, "ARP") \
@@ -30,7 +32,7 @@
 	X(DROP_NO_REAL, drop_no_real, "for a virtual service without a usable real server for this client") \
 	X(DROP_REAL_DOWN, drop_real_down, "belongs to a connection whose real server is down or removed") \
 	X(DROP_NEIGHBOUR, drop_neighbour, "the real server's link-layer address is not known") \
-	X(DROP_TOO_BIG, drop_too_big, "longer than the way to the real server allows") \
+	X(DROP_TOO_BIG, drop_too_big, "longer than the way to the real server allows, and not answered: without DF, or beyond 1000 answers a second on one CPU") \
 	X(DROP_NO_ROOM, drop_no_room, "no room in front of the packet for the tunnel header") \
 	X(DROP_ARP_NO_LEASE, drop_arp_no_lease, "ARP request for a VIP while the lease to claim it has run out")
 
