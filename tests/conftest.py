@@ -13,9 +13,31 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "su
 from vipdlab import lab as laboratory  # noqa: E402  (the path had to be set first)
 
 
-def pytest_configure():
+FIGURES = pytest.StashKey()
+
+
+def pytest_configure(config):
     """SIGTERM is Ctrl-C here: what a scenario has made goes before pytest does."""
     laboratory.interruptible()
+    config.stash[FIGURES] = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """What was measured is shown, passed or failed."""
+    if config.stash[FIGURES]:
+        terminalreporter.section("measured")
+        for line in config.stash[FIGURES]:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def figure(request, record_property):
+    """figure(name, value) notes a measurement: shown at the end, and in the results file."""
+    def note(name, value):
+        record_property(name, value)
+        request.config.stash[FIGURES].append(f"{request.node.name}: {name} {value}")
+
+    return note
 
 
 @pytest.hookimpl(hookwrapper=True)

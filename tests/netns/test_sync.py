@@ -7,8 +7,9 @@ import struct
 import time
 
 import pytest
+from scapy.all import IP, TCP, Ether
 
-from vipdlab import netns
+from vipdlab import netns, wire
 from vipdlab.load import Load
 from vipdlab.netns import wait_for
 from vipdlab.scenes import CLIENT, DIRECTORS, VIP, Balancer
@@ -16,36 +17,28 @@ from vipdlab.scenes import CLIENT, DIRECTORS, VIP, Balancer
 SYNC_PORT = 8849
 
 
-def flow_of(vipd, port):
-    return vipd.flows(f"client={CLIENT}:{port}")
-
-
-def open_download(scene):
-    """A download that has begun: the socket and its port."""
-    with scene.client.inside():
-        connection = socket.create_connection((VIP, 80), timeout=5)
-    connection.sendall(b"GET /download HTTP/1.0\r\n\r\n")
-    assert connection.recv(64)
-    return connection, connection.getsockname()[1]
-
-
-def test_a_new_connection_is_at_the_standby_within_100_ms(lab, record_property):
-    scene = Balancer(lab)
+def test_a_new_connection_is_at_the_standby_within_100_ms(lab, figure):
+    # A small table is listed quickly, so that the poll adds little to what it measures.
+    scene = Balancer(lab, vipd_lines=["flow_table_size 4096"])
     d1, d2 = scene.directors.values()
-    slowest = 0.0
-    for _ in range(5):
-        connection, port = open_download(scene)
+    took = []
+    for _ in range(20):
         start = time.monotonic()
-        here = wait_for(lambda port=port: flow_of(d1, port), 1, "the flow at the master")
-        there = wait_for(lambda port=port: flow_of(d2, port), 1, "the flow at the standby",
-                         interval=0.005)
-        slowest = max(slowest, time.monotonic() - start)
-        assert there[0]["real"] == here[0]["real"]
-        assert there[0]["state"] == "ESTABLISHED"
+        with scene.client.inside():
+            connection = socket.create_connection((VIP, 80), timeout=5)
+        path = f"/v1/flows?client={CLIENT}:{connection.getsockname()[1]}&state=ESTABLISHED"
+        flow = wait_for(lambda path=path: d2.get(path)["flows"], 1, "the flow at the standby",
+                        interval=0.001)
+        took.append(round((time.monotonic() - start) * 1000))
+        assert flow[0]["synced"]
+        assert flow[0]["real"] == d1.get(path)["flows"][0]["real"]
         connection.close()
-    record_property("slowest_ms", round(slowest * 1000))
-    # Includes running vipctl; 100 ms is the promise, the rest is the machine's.
-    assert slowest < 0.25
+    took.sort()
+    figure("median_ms", took[len(took) // 2])
+    figure("slowest_ms", took[-1])
+    # From the SYN to the standby's answer. The promise is 100 ms; a busy machine may miss it now and
+    # then, half of the time it may not. All have to be there within a second.
+    assert took[len(took) // 2] < 100
 
 
 def test_a_joining_node_gets_what_was_there_before_it(lab):
@@ -61,6 +54,49 @@ def test_a_joining_node_gets_what_was_there_before_it(lab):
     d2.wait_synced()
     assert len(d2.flows("state=ESTABLISHED")) >= 200
     assert d2.flows("state=ESTABLISHED")[0]["synced"]
+
+
+SYN, ACK = 0x02, 0x10
+PORTS = range(1024, 51024)
+
+
+def handshakes(scene, through, addresses):
+    """The client's part of a handshake from each port of these addresses, as frames: so many and so
+    quickly no sockets do it. The program does not look at the TCP checksum."""
+    with wire.open_socket(scene.client.ns) as raw:
+        for address in addresses:
+            frame = bytearray(bytes(Ether(src=scene.client.mac, dst=through.node.mac)
+                                    / IP(src=address, dst=VIP) / TCP(dport=80)))
+            for port in PORTS:
+                frame[34:36] = port.to_bytes(2, "big")
+                for flags in (SYN, ACK):
+                    frame[47] = flags
+                    raw.send(frame)
+
+
+def test_100000_connections_reach_a_joining_node(lab, figure):
+    scene = Balancer(lab, start=False, nginx=False, check=None)
+    d1, d2 = scene.directors.values()
+    for real in scene.reals.values():
+        real.ip(f"addr del {VIP}/32 dev lo")  # what arrives is dropped: nobody answers
+    d1.start()
+    d1.wait_vip(VIP)
+    for real in scene.reals.values():
+        d1.wait_real(real.address, True)
+    handshakes(scene, d1, ["10.77.1.1", "10.77.1.2"])
+    wanted = 2 * len(PORTS)
+    assert d1.flow_count("state=ESTABLISHED") == wanted
+
+    d2.start(ready=False)
+    start = time.monotonic()
+    d2.wait_ready()
+    up = time.monotonic()
+    d2.wait_synced()
+    synced = time.monotonic()
+    # Synced means that they are there; not that they will be.
+    assert d2.flow_count("state=ESTABLISHED") == wanted
+    figure("start_to_answer_ms", round((up - start) * 1000))
+    figure("start_to_synced_ms", round((synced - start) * 1000))
 
 
 def test_downloads_outlive_their_director(lab):

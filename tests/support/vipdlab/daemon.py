@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemons under test on a node: vipd, and Debian's keepalived as the peer to agree with."""
+import http.client
 import json
 import os
 import re
@@ -199,6 +200,25 @@ class Vipd(Daemon):
 
     def flows(self, *filters):
         return self.vipctl_json("flows", "--limit", "1000000", *filters)["flows"]
+
+    def flow_count(self, *filters):
+        """How many there are, without the listing."""
+        return self.vipctl_json("flows", "--limit", "0", *filters)["matched"]
+
+    def get(self, path):
+        """GET from its API socket: for polls that vipctl is too slow for."""
+        connection = http.client.HTTPConnection("vipd", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.connect(self.socket)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise LabError(f"{path}: {answer.status} {text!r}")
+        return json.loads(text)
 
     def verdict(self, name):
         """Packets that the XDP program gave this verdict."""

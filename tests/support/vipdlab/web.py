@@ -34,6 +34,10 @@ http {{
         root {folder}/www;
         add_header X-Server {name} always;
         location = / {{ return 200 "{name}\\n"; }}
+        location = /upload {{ # by way of a proxy to itself: nginx reads a body only for somebody
+            client_max_body_size 1m;
+            proxy_pass http://127.0.0.1:{port}/;
+        }}
         location = /health {{ return 200 "ok\\n"; }}
         location /download {{
             limit_rate {rate};
