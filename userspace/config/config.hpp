@@ -272,12 +272,25 @@ struct Config {
 struct Environment {
     /// True if an interface of this name exists now; absent: not checked.
     std::function<bool(std::string_view)> interface_exists;
+    /// True if a user of this name exists; absent: none does.
+    std::function<bool(std::string_view)> user_exists;
     /// Why a script cannot run as this user ("not found", "not executable"...); nullopt: it can.
-    /// Absent: not checked.
+    /// Absent: not checked. The script is as run_as() gives it, also below.
     std::function<std::optional<std::string>(const Script&)> script_problem;
+    /// With enable_script_security, for scripts that can run: why this user must not run it
+    /// nevertheless; nullopt: it may. Absent: not checked.
+    std::function<std::optional<std::string>(const Script&)> script_insecure;
     std::string hostname;   ///< router_id's default
     std::string config_id;  ///< for @id lines; default: hostname up to the first dot
 };
+
+/// The script with the user and group that it runs as: its own, else script_user, else the user
+/// keepalived_script if there is one, else "" (the daemon's own). With script security root is no
+/// default: it is keepalived_script in any case. This alone decides it, at the check and at the
+/// run.
+Script run_as(const Script& script,
+              const GlobalDefs& global,
+              const std::function<bool(std::string_view)>& user_exists);
 
 struct Parsed {
     Config config;

@@ -8,6 +8,20 @@
 
 namespace vipd::config {
 
+Script run_as(const Script& script,
+              const GlobalDefs& global,
+              const std::function<bool(std::string_view)>& user_exists) {
+    static constexpr std::string_view kDefaultUser = "keepalived_script";
+    Script as_run = script;
+    if (!as_run.user.empty()) return as_run;
+    as_run.user = *global.script_user;
+    as_run.group = *global.script_group;
+    if (!as_run.user.empty()) return as_run;
+    if (*global.enable_script_security || (user_exists && user_exists(kDefaultUser)))
+        as_run.user = kDefaultUser;
+    return as_run;
+}
+
 namespace {
 
 class ScriptCheck {
@@ -17,18 +31,20 @@ class ScriptCheck {
     /// Why `script` cannot run; remembers those that can, for script security.
     std::optional<std::string> problem(const Script& script) {
         const GlobalDefs& global = parsing_.config.global;
-        Script as_run = script;
-        if (as_run.user.empty()) {
-            as_run.user = *global.script_user;
-            as_run.group = *global.script_group;
-            // With script security root is no default any more.
-            if (as_run.user.empty() && *global.enable_script_security)
-                as_run.user = "keepalived_script";
+        const Environment& environment = parsing_.environment;
+        const Script as_run = run_as(script, global, environment.user_exists);
+        default_user_ = as_run.user != script.user && !global.script_user.set &&
+                        !(environment.user_exists && environment.user_exists(as_run.user));
+        insecure_ = false;
+        if (auto why = environment.script_problem(as_run)) return why;
+        if (*global.enable_script_security && environment.script_insecure) {
+            if (auto why = environment.script_insecure(as_run)) {
+                insecure_ = true;
+                return "not secure: " + *why;
+            }
         }
-        default_user_ = as_run.user != script.user && !global.script_user.set;
-        auto found = parsing_.environment.script_problem(as_run);
-        if (!found && !runnable_) runnable_ = script.at;
-        return found;
+        if (!runnable_) runnable_ = script.at;
+        return std::nullopt;
     }
 
     /// A notify or quorum command: keepalived only logs that it will not run.
@@ -40,10 +56,13 @@ class ScriptCheck {
         script.reset();
     }
 
-    /// keepalived only logs a script that is not there, but counts a missing default user.
+    /// keepalived only logs a script that is not there, but counts a missing default user and an
+    /// insecure script.
     void report(const Script& script, std::string message) {
         const Word word = parsing_.reporter.word_at(script.at);
-        if (default_user_)
+        if (insecure_)
+            parsing_.reporter.error(word, std::move(message));
+        else if (default_user_)
             parsing_.reporter.complaint(word, std::move(message), "set script_user in global_defs");
         else
             parsing_.reporter.warning(word, std::move(message));
@@ -68,7 +87,9 @@ class ScriptCheck {
   private:
     Parsing& parsing_;
     std::optional<Location> runnable_;
-    bool default_user_ = false;  ///< the last one asked about would run as keepalived_script
+    // Of the last one asked about:
+    bool default_user_ = false;  ///< it would run as keepalived_script, which is not there
+    bool insecure_ = false;
 };
 
 void check_track_scripts(Parsing& parsing, ScriptCheck& check) {

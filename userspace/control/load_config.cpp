@@ -2,11 +2,12 @@
 #include "userspace/control/load_config.hpp"
 
 #include "userspace/base/fd.hpp"
+#include "userspace/control/script_runner.hpp"
+#include "userspace/control/script_security.hpp"
 
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <net/if.h>
 #include <set>
 #include <sys/stat.h>
@@ -22,22 +23,16 @@ bool is_executable_file(const std::string& path) {
 
 std::optional<std::string> problem_of(const config::Script& script) {
     if (script.argv.empty()) return "empty";
+    if (!script.user.empty() && !user_exists(script.user)) return "no such user: " + script.user;
     const std::string& program = script.argv.front();
-    if (program.find('/') != std::string::npos) {
-        struct stat info{};
-        if (::stat(program.c_str(), &info) < 0) return "not found";
-        if (!is_executable_file(program)) return "not executable";
+    if (program.find('/') == std::string::npos) {
+        if (!find_program(program)) return "not found in PATH";
         return std::nullopt;
     }
-    const char* path = std::getenv("PATH");
-    std::string_view rest = path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin";
-    while (!rest.empty()) {
-        const auto colon = rest.find(':');
-        const std::string folder(rest.substr(0, colon));
-        if (is_executable_file(folder + "/" + program)) return std::nullopt;
-        rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
-    }
-    return "not found in PATH";
+    struct stat info{};
+    if (::stat(program.c_str(), &info) < 0) return "not found";
+    if (!is_executable_file(program)) return "not executable";
+    return std::nullopt;
 }
 
 }  // namespace
@@ -47,7 +42,9 @@ config::Environment host_environment(const std::string& config_id) {
     environment.interface_exists = [](std::string_view name) {
         return ::if_nametoindex(std::string(name).c_str()) != 0;
     };
+    environment.user_exists = user_exists;
     environment.script_problem = problem_of;
+    environment.script_insecure = script_insecure;
     std::array<char, 256> hostname{};
     if (::gethostname(hostname.data(), hostname.size() - 1) == 0)
         environment.hostname = hostname.data();

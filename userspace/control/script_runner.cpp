@@ -51,25 +51,6 @@ Result<std::optional<Identity>> identity_of(const ScriptJob& job) {
     return identity;
 }
 
-// What execvp would run; found before the fork, where allocation is allowed.
-Result<std::string> program_of(const std::string& name) {
-    if (name.find('/') != std::string::npos) return name;
-    const char* path = std::getenv("PATH");
-    std::string_view rest = path != nullptr ? path : kDefaultPath;
-    while (!rest.empty()) {
-        const auto colon = rest.find(':');
-        const auto folder = rest.substr(0, colon);
-        rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
-        if (folder.empty()) continue;
-        std::string candidate = fmt::format("{}/{}", folder, name);
-        struct stat info{};
-        if (::stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
-            ::access(candidate.c_str(), X_OK) == 0)
-            return candidate;
-    }
-    return fail("not found: " + name, ENOENT);
-}
-
 // In the child, after fork: only async-signal-safe calls; the daemon has other threads.
 [[noreturn]] void run_child(const std::optional<Identity>& identity,
                             const char* program,
@@ -122,6 +103,24 @@ std::string reason_of(int error, const std::string& program) {
 
 }  // namespace
 
+Result<std::string> find_program(const std::string& name) {
+    if (name.find('/') != std::string::npos) return name;
+    const char* path = std::getenv("PATH");
+    std::string_view rest = path != nullptr ? path : kDefaultPath;
+    while (!rest.empty()) {
+        const auto colon = rest.find(':');
+        const auto folder = rest.substr(0, colon);
+        rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
+        if (folder.empty()) continue;
+        std::string candidate = fmt::format("{}/{}", folder, name);
+        struct stat info{};
+        if (::stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+            ::access(candidate.c_str(), X_OK) == 0)
+            return candidate;
+    }
+    return fail("not found: " + name, ENOENT);
+}
+
 ScriptRunner::~ScriptRunner() {
     for (auto& [id, job] : jobs_) ::kill(-job.pid, SIGKILL);
 }
@@ -131,7 +130,8 @@ Result<> ScriptRunner::run(const ScriptJob& job, Done done) {
     if (jobs_.size() >= kMaxRunning) return fail("too many scripts are running", EAGAIN);
     auto identity = identity_of(job);
     if (!identity) return fail(std::move(identity.error()));
-    auto program = program_of(job.argv.front());
+    // Before the fork: after it nothing may be allocated.
+    auto program = find_program(job.argv.front());
     if (!program) return fail(std::move(program.error()));
 
     std::vector<char*> argv;

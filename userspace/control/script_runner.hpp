@@ -33,6 +33,9 @@ struct ScriptResult {
     std::string detail;  ///< "exited with status 1", "timed out", "not found: /x"
 };
 
+/// The file that a command without a slash stands for, by PATH; one with a slash is that file.
+Result<std::string> find_program(const std::string& name);
+
 class ScriptRunner {
   public:
     using Done = std::function<void(const ScriptResult&)>;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/control/track_scripts.hpp"
 
+#include "userspace/control/script_security.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,12 +26,8 @@ ScriptStanding judge(ScriptStanding standing,
 }
 
 ScriptJob make_job(const config::Script& script, const config::GlobalDefs& global, Nanos timeout) {
-    ScriptJob job{script.argv, script.user, script.group, timeout};
-    if (job.user.empty()) {
-        job.user = *global.script_user;
-        job.group = *global.script_group;
-    }
-    return job;
+    config::Script as_run = config::run_as(script, global, user_exists);
+    return {std::move(as_run.argv), std::move(as_run.user), std::move(as_run.group), timeout};
 }
 
 Result<> TrackScripts::configure(const config::Config& config) {

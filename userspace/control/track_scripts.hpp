@@ -71,7 +71,7 @@ class TrackScripts {
     std::uint64_t next_generation_ = 1;
 };
 
-/// The script of the configuration as a job: script_user applies where it names none.
+/// The script of the configuration as a job, for the user that config::run_as() says.
 ScriptJob make_job(const config::Script& script, const config::GlobalDefs& global, Nanos timeout);
 
 }  // namespace vipd::control

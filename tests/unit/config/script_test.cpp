@@ -83,6 +83,48 @@ TEST(Scripts, AreAskedForWithTheUserTheyWillHave) {
     EXPECT_THAT(users, ElementsAre("", "own", "www", "own", "keepalived_script", "own"));
 }
 
+TEST(Scripts, RunAsKeepalivedScriptWhereThereIsOne) {
+    const auto exists = [](std::string_view name) { return name == "keepalived_script"; };
+    Script script;
+    script.argv = {"/a"};
+    GlobalDefs global;
+    EXPECT_EQ(run_as(script, global, exists).user, "keepalived_script");
+    EXPECT_EQ(run_as(script, global, {}).user, "");
+    global.enable_script_security.value = true;
+    EXPECT_EQ(run_as(script, global, {}).user, "keepalived_script");
+    global.script_user.value = "www";
+    global.script_group.value = "adm";
+    EXPECT_EQ(run_as(script, global, exists).user, "www");
+    EXPECT_EQ(run_as(script, global, exists).group, "adm");
+    script.user = "own";
+    EXPECT_EQ(run_as(script, global, exists).user, "own");
+    EXPECT_EQ(run_as(script, global, exists).group, "");
+}
+
+TEST(Scripts, ThatAreNotSecureDoNotRunWithScriptSecurity) {
+    Environment environment = anywhere();
+    environment.script_problem = [](const Script&) { return std::optional<std::string>(); };
+    environment.script_insecure = [](const Script& script) -> std::optional<std::string> {
+        if (script.user == "root" && script.argv.front() == "/tmp/a") return "others may change it";
+        return std::nullopt;
+    };
+    const std::string text =
+        "vrrp_script bad {\nscript /tmp/a\n}\nvrrp_script good {\nscript "
+        "\"/tmp/a\" www\n}\n" +
+        instance("track_script {\nbad\ngood\n}\nnotify /tmp/a") +
+        "global_defs {\nscript_user root\n";
+    const Parsed parsed = read(text + "enable_script_security\n}", environment);
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("2:8 error: vrrp_script 'bad' cannot run: /tmp/a: not secure: others "
+                            "may change it; instances that track it run as if they did not",
+                            "16:8 error: notify will not run: /tmp/a: not secure: others may "
+                            "change it"));
+    ASSERT_EQ(parsed.config.scripts.size(), 1U);
+    EXPECT_EQ(parsed.config.scripts[0].name, "good");
+    EXPECT_FALSE(parsed.config.instances.at(0).notify.any);
+    EXPECT_EQ(read(text + "}", environment).config.scripts.size(), 2U);
+}
+
 TEST(VrrpScript, NumbersAreChecked) {
     const Parsed parsed = read(
         "vrrp_script a {\nscript /a\ninterval 0\nweight 254\nrise 0\nfall 2\ninit_fail\ntimeout "
