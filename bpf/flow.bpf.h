@@ -143,11 +143,12 @@ static __always_inline void flow_refresh(const struct flow_view *view,
 {
 	struct vipd_flow *flow = view->flow;
 	__u32 state = view->state;
-	int changed;
+	int changed, news;
 
 	if (p->key.protocol == IPPROTO_TCP)
 		state = vipd_tcp_next(state, p->tcp_event);
 	changed = state != view->state;
+	news = changed || (view->flags & VIPD_FLOW_ONE_PACKET);
 	if (changed || view->flags) {
 		if (flow_hold(flow, view->version)) {
 			VIPD_WRITE_ONCE(flow->state, state);
@@ -156,7 +157,7 @@ static __always_inline void flow_refresh(const struct flow_view *view,
 			VIPD_WRITE_ONCE(flow->last_seen, p->now);
 			VIPD_WRITE_ONCE(flow->flags, 0);
 			flow_release(flow, view->version);
-			if (changed && flow_state_is_news(state))
+			if (news && flow_state_is_news(state))
 				flow_change(view->slot, p->frame_len);
 		}
 		return;
@@ -166,7 +167,9 @@ static __always_inline void flow_refresh(const struct flow_view *view,
 		VIPD_WRITE_ONCE(flow->last_seen, p->now);
 }
 
-/* Fills in a slot that the caller holds. */
+/* Fills in a slot that the caller holds. No flow is news to peers with its first
+ * packet: it is half-open, or of that one packet.
+ */
 static __always_inline void flow_write(struct vipd_flow *flow,
 				       const struct vipd_service *service,
 				       const struct segment *p, __u32 state,
@@ -177,7 +180,7 @@ static __always_inline void flow_write(struct vipd_flow *flow,
 	VIPD_WRITE_ONCE(flow->generation, generation);
 	VIPD_WRITE_ONCE(flow->last_seen, p->now);
 	VIPD_WRITE_ONCE(flow->timeout, flow_timeout(service, state));
-	VIPD_WRITE_ONCE(flow->flags, p->key.protocol == IPPROTO_UDP
+	VIPD_WRITE_ONCE(flow->flags, state == VIPD_FLOW_ESTABLISHED
 					 ? VIPD_FLOW_ONE_PACKET
 					 : 0);
 	VIPD_WRITE_ONCE(flow->state, state);
@@ -267,8 +270,6 @@ __noinline int flow_store(const struct segment *p,
 			if (rank != VIPD_RANK_FREE)
 				stats_note(VIPD_NOTE_FLOW_EVICTED,
 					   p->frame_len);
-			if (flow_state_is_news(new->state))
-				flow_change(slot, p->frame_len);
 			return 1;
 		}
 		stats_note(VIPD_NOTE_FLOW_CONTENDED, p->frame_len);

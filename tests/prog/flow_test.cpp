@@ -141,8 +141,10 @@ TEST_F(FlowTest, ListsWhatItKnows) {
     EXPECT_LT(tcp->idle, Seconds(10));
     age(3200, Seconds(100));
     EXPECT_GE(flow(3200)->idle, Seconds(99));
+    EXPECT_FALSE(tcp->one_packet);
     const auto udp = flow(3201);
     ASSERT_TRUE(udp);
+    EXPECT_TRUE(udp->one_packet);
     EXPECT_EQ(udp->protocol, Protocol::Udp);
     EXPECT_EQ(udp->state, FlowState::Established);
     int visited = 0;
@@ -327,26 +329,31 @@ TEST_F(FlowTest, ChangesTellOfEstablishedAndClosedNotOfHalfOpen) {
     ASSERT_EQ(seen.size(), 2U) << "each read as it is by now";
     EXPECT_EQ(seen[0].state, FlowState::Close);
     run(datagram(6001));
+    run(packet(6002, kAck));  // met midway
+    EXPECT_TRUE(changes().empty()) << "of one packet, by anybody";
     run(datagram(6001));
+    run(packet(6002, kAck));
     seen = changes();
-    ASSERT_EQ(seen.size(), 1U);
+    ASSERT_EQ(seen.size(), 2U);
     EXPECT_EQ(seen[0].protocol, Protocol::Udp);
+    EXPECT_EQ(seen[1].client.port, 6002);
+    EXPECT_EQ(seen[1].state, FlowState::Established);
+    run(datagram(6001));
+    run(packet(6002, kAck));
+    EXPECT_TRUE(changes().empty()) << "told once";
     EXPECT_GE(plane->change_fd(), 0);
 }
 
 TEST_F(FlowTest, FullChangeBufferIsCountedAndCostsNoPacket) {
-    put(service(53, 1, Scheduler::Maglev, Protocol::Udp));
+    put(service(80, 1));
     changes();
-    // 16 bytes a record in 1 MiB.
+    // 16 bytes a record in 1 MiB. The first of four packets is no news.
     constexpr int kRoom = 65536;
-    const PacketSpec spec = datagram(6100);
-    Bytes out(2048);
-    const Bytes first = build(spec);
-    for (int i = 0; i < kRoom + 500; ++i) {
-        Bytes frame = first;
-        frame[kEthernetSize + 12] = static_cast<std::uint8_t>(i >> 16);  // the client's address
-        frame[kEthernetSize + 13] = static_cast<std::uint8_t>(i >> 8);
-        frame[kEthernetSize + 14] = static_cast<std::uint8_t>(i);
+    std::vector<Bytes> life;
+    for (const std::uint8_t flags : {kSyn, kAck, kFin, kRst})
+        life.push_back(build(packet(6100, flags)));
+    for (int i = 0; i < (kRoom + 500) / 3 * 4 + 4; ++i) {
+        const Bytes& frame = life[static_cast<std::size_t>(i) % life.size()];
         LIBBPF_OPTS(bpf_test_run_opts, test);
         test.data_in = frame.data();
         test.data_size_in = static_cast<std::uint32_t>(frame.size());
@@ -359,7 +366,7 @@ TEST_F(FlowTest, FullChangeBufferIsCountedAndCostsNoPacket) {
     EXPECT_EQ(lost, note_count("changes_lost"));
     changes(&lost);
     EXPECT_EQ(lost, 0U) << "told once";
-    run(datagram(6101));
+    connect(6101);
     EXPECT_EQ(changes().size(), 1U) << "works again";
 }
 

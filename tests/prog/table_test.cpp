@@ -78,6 +78,31 @@ TEST_F(SmallTableTest, SynFloodTakesNoEstablishedConnection) {
     EXPECT_EQ(flows().size(), kSlots);
 }
 
+TEST_F(SmallTableTest, FloodOfLoneAcksTakesNoEstablishedConnection) {
+    put(service(80, 2));
+    std::map<std::uint16_t, int> established;
+    for (std::uint16_t port = 100; port < 120; ++port) {
+        const int chosen = connect(port);
+        if (state(port) == FlowState::Established) established[port] = chosen;
+    }
+    ASSERT_GT(established.size(), 15U);
+    for (std::uint16_t port = 20000; port < 25000; ++port)
+        ASSERT_EQ(run(packet(port, kAck)).verdict, "forwarded_dr");
+    for (const auto& [port, chosen] : established) {
+        EXPECT_EQ(state(port), FlowState::Established) << port;
+        EXPECT_EQ(real_for(packet(port, kAck)), chosen);
+    }
+    EXPECT_GT(note_count("flow_evicted"), 4000U) << "they take one another's places";
+    for (std::uint16_t port = 200; port < 210; ++port) {
+        connect(port);
+        EXPECT_TRUE(flow(port)) << "nor the place of a new connection";
+        EXPECT_FALSE(flow(port)->one_packet);
+    }
+    // Nor a place at a peer: none of them is told, neither now nor in a sweep.
+    for (const Flow& told : changes()) EXPECT_LT(told.client.port, 20000);
+    sweep_round([](const Flow& told) { EXPECT_LT(told.client.port, 20000); });
+}
+
 TEST_F(SmallTableTest, UdpFloodTakesNoConversation) {
     put(service(80, 2));
     put(service(53, 2, Scheduler::Maglev, Protocol::Udp));

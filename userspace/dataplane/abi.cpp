@@ -138,6 +138,7 @@ Flow from_abi(const vipd_flow& abi, std::uint32_t now_ticks) {
     flow.vip = {from_abi(abi.key.vip, abi.key.family), ntohs(abi.key.vip_port)};
     flow.state = static_cast<FlowState>(abi.state);
     flow.synced = (abi.flags & VIPD_FLOW_SYNCED) != 0;
+    flow.one_packet = (abi.flags & VIPD_FLOW_ONE_PACKET) != 0;
     flow.idle = ticks_to_millis(vipd_flow_age(abi.last_seen, now_ticks));
     return flow;
 }

@@ -107,8 +107,9 @@ int BpfDataplane::on_change(void* self, void* data, std::size_t size) {
     if (size < sizeof(vipd_change)) return 0;
     const std::uint32_t slot = static_cast<const vipd_change*>(data)->slot;
     if (slot < dataplane.table_->slots()) {
-        if (const auto flow = dataplane.flow_at(slot, now_ticks()))
-            (*dataplane.visit_change_)(*flow);
+        const auto flow = dataplane.flow_at(slot, now_ticks());
+        // The slot may have been taken by another one meanwhile.
+        if (flow && !flow->one_packet) (*dataplane.visit_change_)(*flow);
     }
     return ++dataplane.visited_changes_ < kChangesPerCall ? 0 : -1;
 }

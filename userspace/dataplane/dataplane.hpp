@@ -44,8 +44,9 @@ struct Flow {
     Endpoint vip;
     Endpoint real;
     FlowState state = FlowState::None;
-    bool synced = false;  ///< learned from a peer and not yet seen in a packet here
-    Millis idle{0};       ///< since its last packet, here or on the peer
+    bool synced = false;      ///< learned from a peer and not yet seen in a packet here
+    bool one_packet = false;  ///< met midway or UDP, and nothing since that packet: not for peers
+    Millis idle{0};           ///< since its last packet, here or on the peer
     bool operator==(const Flow&) const = default;
 };
 
@@ -153,8 +154,8 @@ class Dataplane {
     /// Readable when flows have become established or closed; then take_changes().
     virtual int change_fd() const = 0;
     /// Calls `visit` with each flow changed since the last call, as it is now: established, closed,
-    /// closing; a flow that has gone meanwhile is left out. Returns how many changes the kernel
-    /// side had to leave out (then a snapshot is due).
+    /// closing; a flow that has gone meanwhile, or that is of one packet, is left out. Returns how
+    /// many changes the kernel side had to leave out (then a snapshot is due).
     virtual std::uint64_t take_changes(const std::function<void(const Flow&)>& visit) = 0;
 
     /// Works off the next part of the flow table: expires, counts, and calls `refresh` with each

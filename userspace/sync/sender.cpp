@@ -41,7 +41,7 @@ void Sender::changes(std::span<const Flow> flows, TimePoint now) {
     // Before the snapshot has begun everything is still to be read from the table.
     if (end() || !authenticated()) return;
     for (const auto& flow : flows) {
-        if (flow.synced) continue;
+        if (flow.synced || flow.one_packet) continue;
         waiting_.push_back({flow, now});
         if (waiting_.size() >= kMostWaiting) flush_changes(now);
     }
@@ -102,7 +102,7 @@ void Sender::scanned(std::span<const Flow> flows, std::uint64_t next_cursor, Tim
     flush_changes(now);
     FlowBatch batch(Kind::SnapshotFlows);
     for (const auto& flow : flows) {
-        if (flow.state == FlowState::None) continue;
+        if (flow.state == FlowState::None || flow.one_packet) continue;
         if (can_travel(flow)) ++snapshot_count_;
         add(batch, flow);
     }

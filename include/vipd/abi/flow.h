@@ -36,7 +36,12 @@ enum vipd_flow_state {
 
 /* vipd_flow.flags */
 #define VIPD_FLOW_SYNCED 0x1U	  /* from a peer, not yet seen here */
-#define VIPD_FLOW_ONE_PACKET 0x2U /* UDP: nothing since the first packet */
+/*
+ * Nothing since the first packet, which told of no beginning: UDP, TCP met
+ * midway. Anybody can send such a packet from any address, so the flow is cheap
+ * to evict and no news to peers until it has a second one.
+ */
+#define VIPD_FLOW_ONE_PACKET 0x2U
 
 struct vipd_flow_key {
 	union vipd_addr client;
@@ -133,7 +138,7 @@ static __always_inline __u32 vipd_flow_age(__u32 last_seen, __u32 now)
 enum vipd_flow_rank {
 	VIPD_RANK_FREE, /* never used, removed, expired */
 	VIPD_RANK_CLOSED,
-	VIPD_RANK_EMBRYONIC, /* half-open; UDP of a single packet */
+	VIPD_RANK_EMBRYONIC, /* half-open; of a single packet */
 	VIPD_RANK_KEEP,
 };
 

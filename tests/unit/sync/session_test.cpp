@@ -100,6 +100,24 @@ TEST_F(SyncSession, FlowsLearnedFromAPeerAreInSnapshotsButNotToldOn) {
     EXPECT_EQ(sender.stats().flows, 2U);
 }
 
+// Anybody can make those; at the peer they would stand in the way of connections.
+TEST_F(SyncSession, FlowsOfOnePacketAreNeverTold) {
+    auto sender = make_sender();
+    auto receiver = make_receiver();
+    std::vector<Flow> got;
+    exchange(sender, receiver, kStart, &got);
+    Flow lone = flow_of(1);
+    lone.one_packet = true;
+    sender.scanned(std::vector{lone, flow_of(2)}, 0, kStart);
+    sender.changes(std::vector{lone, flow_of(3)}, kStart);
+    sender.tick(kStart + Millis(10));
+    exchange(sender, receiver, kStart + Millis(10), &got);
+    ASSERT_EQ(got.size(), 2U);
+    EXPECT_EQ(got[0].client, flow_of(2).client);
+    EXPECT_EQ(got[1].client, flow_of(3).client);
+    EXPECT_TRUE(receiver.synced());
+}
+
 TEST_F(SyncSession, ChangesThatWaitGoBeforeTheNextPartOfTheTable) {
     auto sender = make_sender();
     auto receiver = make_receiver();
