@@ -74,6 +74,10 @@ void Receiver::handle(DigestsPart part) {
 void Receiver::set_digests(const Digests& digests) {
     own_digests_ = digests;
     if (agree_) compare_digests();
+    // Of a snapshot that is coming a part may be lost already: asked for when it has ended.
+    if (!std::exchange(missed_, false)) return;
+    again_ = in_snapshot_;
+    if (!again_) ask_for_snapshot();
 }
 
 void Receiver::compare_digests() {
@@ -86,6 +90,14 @@ void Receiver::compare_digests() {
             found.empty() ? "configuration and rings agree again" : "has " + found + "; going on");
     difference_ = std::move(found);
     agree_ = difference_.empty();
+}
+
+void Receiver::ask_for_snapshot() {
+    if (!std::exchange(synced_, false)) return;
+    report(EventKind::SnapshotWanted,
+           "is asked for its connections again: there were some for "
+           "services or real servers that are here only now");
+    send(Echo{0, stats_.flows, 0});
 }
 
 void Receiver::handle(const SnapshotBegin& begin) {
@@ -113,6 +125,7 @@ void Receiver::handle(const SnapshotEnd& end) {
     report(EventKind::SnapshotReceived,
            "has given its " + std::to_string(snapshot_count_) + " connections");
     send(Echo{0, stats_.flows, snapshot_id_});
+    if (std::exchange(again_, false)) ask_for_snapshot();
 }
 
 void Receiver::handle(const Keepalive& keepalive) {

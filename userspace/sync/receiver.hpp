@@ -24,9 +24,14 @@ class Receiver final : public Session {
     /// receive(): the peer is told that it holds what was taken from it.
     std::vector<Flow> take_flows() { return std::exchange(flows_, {}); }
 
+    /// Some of the flows taken could not be stored: their service or real server is not here.
+    void missed_flows() { missed_ = true; }
+    /// This node's services have changed. If flows had been missed they may have a place by now:
+    /// the peer is told that its snapshot is no longer held whole, and sends another.
     void set_digests(const Digests& digests);
     bool in_snapshot() const { return in_snapshot_; }
-    /// A snapshot has come whole and all since; false again once the peer begins another.
+    /// A snapshot has come whole and all since; false again once the peer begins another, or is
+    /// asked for one.
     bool synced() const { return synced_; }
     /// The peer's configuration and rings are this node's; nullopt: not told yet.
     const std::optional<bool>& digests_agree() const { return agree_; }
@@ -47,6 +52,7 @@ class Receiver final : public Session {
     void handle(const Hello&) { finish(Reject::Unexpected); }
     void handle(const Echo&) { finish(Reject::Unexpected); }
     void compare_digests();
+    void ask_for_snapshot();
 
     Digests own_digests_;
     Digests peer_digests_;
@@ -57,6 +63,8 @@ class Receiver final : public Session {
     std::vector<Flow> flows_;
     bool in_snapshot_ = false;
     bool synced_ = false;
+    bool missed_ = false;
+    bool again_ = false;  ///< another snapshot is to be asked for after this one
     std::uint32_t snapshot_id_ = 0;
     std::uint64_t snapshot_count_ = 0;
     Stats stats_;

@@ -125,6 +125,11 @@ void Sender::on_record(Record record, TimePoint now) {
         unanswered_.reset();
         if (echo->stamp != last_stamp_) unanswered_ = sent + limits_.keepalive;
     }
+    // It had the snapshot whole and has it no more: flows that it could not place have a place now.
+    if (confirmed_ && echo->snapshot == 0) {
+        confirmed_ = false;
+        request_snapshot();
+    }
     if (!confirmed_ && !in_snapshot_ && echo->snapshot == snapshot_id_ && snapshot_id_ != 0) {
         confirmed_ = true;
         report(EventKind::SnapshotSent,

@@ -47,6 +47,7 @@ enum class EventKind : std::uint8_t {
     Authenticated,
     SnapshotSent,  ///< and confirmed by the peer
     SnapshotReceived,
+    SnapshotWanted,  ///< of the peer, once more
     Mismatch,
     Agreement,  ///< an earlier mismatch is over
 };

@@ -269,7 +269,8 @@ void SyncDaemon::incoming_turn(Incoming& incoming) {
     const auto flows = incoming.receiver->take_flows();
     if (!incoming.authenticated && incoming.receiver->authenticated())
         incoming_authenticated(incoming);
-    if (!flows.empty()) store(*peers_.at(incoming.peer), flows);
+    if (!flows.empty() && !store(*peers_.at(incoming.peer), flows))
+        incoming.receiver->missed_flows();
     log_session(Direction::From, incoming.peer, *incoming.receiver);
 }
 
@@ -317,12 +318,13 @@ void SyncDaemon::incoming_ended(Incoming& incoming) {
     std::erase_if(half_open_, [&](const auto& one) { return one.get() == &incoming; });
 }
 
-void SyncDaemon::store(Peer& peer, std::span<const dataplane::Flow> flows) {
+bool SyncDaemon::store(Peer& peer, std::span<const dataplane::Flow> flows) {
     const auto result = plane_.store_flows(flows);
     peer.totals.flows_stored += result.stored;
     peer.totals.flows_older += result.older;
     peer.totals.flows_unknown += result.unknown;
     peer.totals.flows_full += result.full;
+    return result.unknown == 0;
 }
 
 // --- connections of this node to its peers ---------------------------------------------------

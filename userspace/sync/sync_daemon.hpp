@@ -111,7 +111,7 @@ class SyncDaemon {
     /// Goes over to new options; connections that these do not touch go on. On an error everything
     /// stays as it was. Starts a daemon that does not run.
     Result<> reconfigure(Options options);
-    /// New digests, told to all peers.
+    /// New digests, told to all peers; call it after the data plane has taken the services up.
     void set_digests(const Digests& digests);
 
     bool running() const { return static_cast<bool>(listener_); }
@@ -141,7 +141,8 @@ class SyncDaemon {
     void retry_later(Peer& peer);
     void outgoing_turn(Peer& peer, TimePoint now);
     void outgoing_ended(Peer& peer);
-    void store(Peer& peer, std::span<const dataplane::Flow> flows);
+    /// False: some were for a service or real server that is not here.
+    bool store(Peer& peer, std::span<const dataplane::Flow> flows);
     void on_changes(std::span<const dataplane::Flow> flows, std::uint64_t left_out);
     void log_session(Direction direction, const IpAddress& peer, Session& session);
     void log_end(Direction direction, Peer& peer, const Session& session, const std::string& why);

@@ -315,6 +315,31 @@ TEST_F(SyncNodes, FlowsOfServicesThatAreNotHereAreCounted) {
     EXPECT_EQ(b().peer(1).flows_unknown, 1U);
 }
 
+TEST_F(SyncNodes, FlowsOfAServiceThatComesLaterAreToldAgain) {
+    Flow early = flow_of(1);
+    early.vip.port = 8080;
+    a().plane.put_flow(early, false);
+    a().plane.put_service(service_of(early.vip, early.real, early.protocol));
+    a().plane.put_flow(flow_of(2), false);
+    join();
+    ASSERT_EQ(b().peer(1).flows_unknown, 1U);
+    EXPECT_EQ(b().plane.flow_count(), 1U);
+    // The configuration catches up.
+    b().plane.put_service(service_of(early.vip, early.real, early.protocol));
+    b().daemon.set_digests({7, {}});
+    EXPECT_FALSE(b().daemon.synced()) << "no longer true";
+    ASSERT_TRUE(until([&] { return both_synced() && b().plane.flow_count() == 2; }));
+    EXPECT_EQ(a().peer(2).snapshots_sent, 2U);
+    EXPECT_TRUE(b().logged("is asked for its connections again"));
+    // Nothing has been missed since: nothing is asked for.
+    b().daemon.set_digests({});
+    EXPECT_TRUE(b().daemon.synced());
+    a().plane.put_flow(flow_of(3));
+    ASSERT_TRUE(until([&] { return b().has(3); }));
+    EXPECT_EQ(a().peer(2).snapshots_sent, 2U);
+    EXPECT_TRUE(both_synced());
+}
+
 TEST_F(SyncNodes, ReconfiguringToWhatCannotBeLeavesAllAsItWas) {
     join();
     const auto connects = a().peer(2).connects;

@@ -179,6 +179,26 @@ TEST_F(SyncSession, LostChangesMakeANewSnapshotDueButNotTooOften) {
     EXPECT_TRUE(sender.wants_scan());
 }
 
+TEST_F(SyncSession, FlowsMissedInASnapshotAreAskedForWhenItHasEnded) {
+    auto sender = make_sender();
+    auto receiver = make_receiver();
+    exchange(sender, receiver, kStart);
+    sender.scanned(std::vector{flow_of(1)}, 5, kStart);
+    exchange(sender, receiver, kStart);
+    receiver.missed_flows();
+    receiver.set_digests({3, {}});  // catches up in the middle
+    sender.scanned(std::vector{flow_of(2)}, 0, kStart);
+    exchange(sender, receiver, kStart);
+    EXPECT_FALSE(receiver.synced() || sender.confirmed());
+    sender.tick(kStart + Seconds(1));
+    ASSERT_TRUE(sender.wants_scan()) << "a second snapshot";
+    sender.scanned(std::vector{flow_of(1), flow_of(2)}, 0, kStart + Seconds(1));
+    std::vector<Flow> got;
+    exchange(sender, receiver, kStart + Seconds(1), &got);
+    EXPECT_EQ(got.size(), 2U);
+    EXPECT_TRUE(receiver.synced() && sender.confirmed());
+}
+
 TEST_F(SyncSession, SnapshotWaitsForTheQueueAndAFullQueueEndsIt) {
     Limits limits;
     limits.scan_queue = 20'000;
