@@ -35,17 +35,15 @@ Result<std::optional<Identity>> identity_of(const ScriptJob& job) {
     std::array<char, 16384> buffer{};
     passwd entry{};
     passwd* found = nullptr;
-    if (::getpwnam_r(job.user.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
-        found == nullptr)
-        return fail("no such user: " + job.user);
+    const int looked = ::getpwnam_r(job.user.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (found == nullptr) return fail("no such user: " + job.user, looked);
     Identity identity{entry.pw_uid, entry.pw_gid};
     if (!job.group.empty()) {
         group group_entry{};
         group* group_found = nullptr;
-        if (::getgrnam_r(
-                job.group.c_str(), &group_entry, buffer.data(), buffer.size(), &group_found) != 0 ||
-            group_found == nullptr)
-            return fail("no such group: " + job.group);
+        const int looked_for_group = ::getgrnam_r(
+            job.group.c_str(), &group_entry, buffer.data(), buffer.size(), &group_found);
+        if (group_found == nullptr) return fail("no such group: " + job.group, looked_for_group);
         identity.gid = group_entry.gr_gid;
     }
     return identity;
@@ -121,13 +119,26 @@ Result<std::string> find_program(const std::string& name) {
     return fail("not found: " + name, ENOENT);
 }
 
+bool lacks_resources(const Error& error) {
+    switch (error.errnum) {
+        case EAGAIN:
+        case EMFILE:
+        case ENFILE:
+        case ENOMEM:
+            return true;
+        default:
+            return false;
+    }
+}
+
 ScriptRunner::~ScriptRunner() {
     for (auto& [id, job] : jobs_) ::kill(-job.pid, SIGKILL);
 }
 
 Result<> ScriptRunner::run(const ScriptJob& job, Done done) {
     if (job.argv.empty()) return fail("empty command");
-    if (jobs_.size() >= kMaxRunning) return fail("too many scripts are running", EAGAIN);
+    const std::size_t places = job.vital ? limits_.running : limits_.running - limits_.kept;
+    if (jobs_.size() >= places) return fail("too many scripts are running", EAGAIN);
     auto identity = identity_of(job);
     if (!identity) return fail(std::move(identity.error()));
     // Before the fork: after it nothing may be allocated.
@@ -184,6 +195,8 @@ Result<> ScriptRunner::run(const ScriptJob& job, Done done) {
     auto exit = loop_.child(pid, [this, id](EventLoop::ChildExit how) { on_exit(id, how); });
     if (!exit) {
         ::kill(-pid, SIGKILL);
+        while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+        }
         return fail(std::move(exit.error()));
     }
     Running& running = jobs_[id];

@@ -21,9 +21,10 @@ namespace vipd::control {
 
 struct ScriptJob {
     std::vector<std::string> argv;
-    std::string user;   ///< "" = the daemon's own
-    std::string group;  ///< "" = the user's first
-    Nanos timeout{0};   ///< 0 = none
+    std::string user;    ///< "" = the daemon's own
+    std::string group;   ///< "" = the user's first
+    Nanos timeout{0};    ///< 0 = none
+    bool vital = false;  ///< may use the places that are kept from the others
 };
 
 struct ScriptResult {
@@ -36,23 +37,32 @@ struct ScriptResult {
 /// The file that a command without a slash stands for, by PATH; one with a slash is that file.
 Result<std::string> find_program(const std::string& name);
 
+/// Whether run() failed for want of processes, descriptors, memory or places: it says nothing about
+/// the script.
+bool lacks_resources(const Error& error);
+
 class ScriptRunner {
   public:
     using Done = std::function<void(const ScriptResult&)>;
 
-    explicit ScriptRunner(EventLoop& loop) : loop_(loop) {}
+    /// No more scripts at once than `running`; the last `kept` places are for vital ones.
+    struct Limits {
+        std::size_t running = 1024;
+        std::size_t kept = 128;
+    };
+
+    explicit ScriptRunner(EventLoop& loop) : ScriptRunner(loop, Limits()) {}
+    ScriptRunner(EventLoop& loop, Limits limits) : loop_(loop), limits_(limits) {}
     /// Ends what still runs (SIGKILL to each group).
     ~ScriptRunner();
     ScriptRunner(const ScriptRunner&) = delete;
     ScriptRunner& operator=(const ScriptRunner&) = delete;
 
     /// Starts the job; `done` is called once, later, from the loop. Where it cannot be started, the
-    /// error is the return value and `done` is not called.
+    /// error is the return value and `done` is not called. lacks_resources() tells whether that is
+    /// the script's fault.
     Result<> run(const ScriptJob& job, Done done);
     std::size_t running() const { return jobs_.size(); }
-
-    /// No more scripts at once than this; further ones are refused.
-    static constexpr std::size_t kMaxRunning = 1024;
 
   private:
     struct Running {
@@ -66,6 +76,7 @@ class ScriptRunner {
     void on_exit(std::uint64_t id, EventLoop::ChildExit how);
 
     EventLoop& loop_;
+    Limits limits_;
     std::map<std::uint64_t, Running> jobs_;
     std::uint64_t next_id_ = 1;
 };

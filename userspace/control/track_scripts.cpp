@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace vipd::control {
 
@@ -27,7 +28,12 @@ ScriptStanding judge(ScriptStanding standing,
 
 ScriptJob make_job(const config::Script& script, const config::GlobalDefs& global, Nanos timeout) {
     config::Script as_run = config::run_as(script, global, user_exists);
-    return {std::move(as_run.argv), std::move(as_run.user), std::move(as_run.group), timeout};
+    ScriptJob job;
+    job.argv = std::move(as_run.argv);
+    job.user = std::move(as_run.user);
+    job.group = std::move(as_run.group);
+    job.timeout = timeout;
+    return job;
 }
 
 Result<> TrackScripts::configure(const config::Config& config) {
@@ -42,6 +48,7 @@ Result<> TrackScripts::configure(const config::Config& config) {
         entry.script = script;
         const Nanos timeout = script.timeout.set ? *script.timeout : *script.interval;
         entry.job = make_job(script.script, config.global, timeout);
+        entry.job.vital = true;
         entry.standing = initial_standing(*script.init_fail);
         entry.generation = next_generation_++;
         if (const auto old = entries_.find(script.name);
@@ -70,6 +77,16 @@ void TrackScripts::start(const std::string& name) {
         entry.job, [this, name, generation = entry.generation](const ScriptResult& result) {
             finished(name, generation, result);
         });
+    if (!started && lacks_resources(started.error())) {
+        // No result: a host short of processes must not put its instances into FAULT for it.
+        if (!std::exchange(entry.waits, true))
+            say_(true,
+                 fmt::format("VRRP_Script({}) could not be started ({}), its last result stays",
+                             name,
+                             started.error().message));
+        return;
+    }
+    entry.waits = false;
     if (started)
         entry.running = true;
     else

@@ -56,6 +56,7 @@ class TrackScripts {
         ScriptJob job;
         ScriptStanding standing;
         bool running = false;
+        bool waits = false;  ///< the last start failed for want of resources, and that was said
         std::uint64_t generation = 0;
         EventLoop::Source timer;
         std::string last_detail;
