@@ -137,8 +137,12 @@ void parse_real_server(Parsing& parsing, const Statement& statement, Service& se
     if (!endpoint) return;
     made.real.endpoint = *endpoint;
     made.real.at = reporter.at(statement.value());
+    const Word* check_not_done = nullptr;
     for (const auto& line : statement.body) {
         const std::string_view name = line.head().text;
+        const bool check = name.ends_with("_CHECK") || name == "SSL_GET";
+        if (check && line.keyword->status == Status::NotYet && check_not_done == nullptr)
+            check_not_done = &line.head();
         if (line.keyword->status != Status::Done || made.settings.read(parsing, line)) continue;
         if (name == "weight")
             assign_number(reporter, made.real.weight, line, 0, kMaxWeight);
@@ -153,6 +157,12 @@ void parse_real_server(Parsing& parsing, const Statement& statement, Service& se
         else if (auto checker = parse_checker(parsing, line))
             made.checkers.push_back(std::move(*checker));
     }
+    if (check_not_done != nullptr && made.checkers.empty())
+        reporter.warning(*check_not_done,
+                         fmt::format("without {} real_server {} has no checker: the real server "
+                                     "counts as up",
+                                     check_not_done->text,
+                                     endpoint->to_string()));
     service.reals.push_back(std::move(made));
 }
 
@@ -324,7 +334,8 @@ void settle_kind(Parsing& parsing, const Word& head, Service& service) {
     if (!service.protocol_given) {
         server.key.protocol = Protocol::Udp;
         reporter.complaint(head,
-                           fmt::format("virtual_server {} has no protocol; UDP is used", name));
+                           fmt::format("virtual_server {} has no protocol; UDP is used", name),
+                           "a TCP service needs 'protocol TCP'");
     }
     if (!service.scheduler_given)
         reporter.complaint(head,

@@ -74,6 +74,21 @@ TEST(VirtualServer, WhatIsNotDoneYetIsSaid) {
     EXPECT_EQ(*parsed.config.virtual_servers[0].scheduler, "wlc");
 }
 
+TEST(RealServer, WhoseOnlyCheckerIsNotDoneCountsAsUpAndThatIsSaid) {
+    const Parsed parsed = read(
+        service("real_server 10.0.0.2 80 {\nSSL_GET {\nurl {\npath /\n}\n}\nDNS_CHECK {\n}\n}\n"
+                "real_server 10.0.0.3 80 {\nSSL_GET {\n}\nTCP_CHECK {\n}\n}"));
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("6:1 warning: 'SSL_GET' is not done by vipd yet; its block is ignored",
+                            "6:1 warning: without SSL_GET real_server 10.0.0.2:80 has no checker: "
+                            "the real server counts as up",
+                            "11:1 warning: 'DNS_CHECK' is not done by vipd yet; its block is "
+                            "ignored",
+                            "15:1 warning: 'SSL_GET' is not done by vipd yet; its block is "
+                            "ignored"));
+    EXPECT_EQ(parsed.exit_status(), 0);
+}
+
 TEST(VirtualServer, MistakesAreReported) {
     const Parsed parsed = read(
         "virtual_server 10.0.0.1 80 {\nlb_algo mx\nlb_algo rr\nlb_kind dr\nlb_kind TUN type gue "
