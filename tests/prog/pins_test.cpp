@@ -115,6 +115,25 @@ TEST_F(PinsTest, SuccessorFindsServicesRealsFlowsAndNextHops) {
     EXPECT_EQ(real_for(to_gone), 1) << "and those of what was removed";
 }
 
+TEST_F(PinsTest, ALinkThatCannotBePinnedIsAnErrorAndDetached) {
+    const VethPair veth;
+    ASSERT_TRUE(veth.ok()) << "ip link add type veth";
+    open();
+    const int index = VethPair::index("tv0");
+    std::filesystem::rename(pin_dir, pin_dir + "-away");
+    const auto refused = plane->attach(index, "tv0", AttachMode::Native);
+    std::filesystem::rename(pin_dir + "-away", pin_dir);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().errnum, ENOENT);
+    EXPECT_NE(refused.error().message.find("cannot pin " + pin_dir + "/link_tv0"),
+              std::string::npos)
+        << refused.error().message;
+    EXPECT_TRUE(plane->attached().empty());
+    const auto attached = plane->attach(index, "tv0", AttachMode::Native);
+    EXPECT_TRUE(attached) << "something is left on it";
+    EXPECT_TRUE(plane->detach(index));
+}
+
 TEST_F(PinsTest, LinksSurviveAndTheSuccessorsProgramGoesInWithoutDetaching) {
     const VethPair veth;
     ASSERT_TRUE(veth.ok()) << "ip link add type veth";

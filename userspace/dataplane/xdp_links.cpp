@@ -123,12 +123,14 @@ Result<AttachedInterface> XdpLinks::attach(int ifindex, const std::string& name,
     }
 
     std::string pin = pin_dir_ + "/" + pin_name(name);
-    if (::bpf_obj_pin(fd.get(), pin.c_str()) != 0 && errno == EEXIST) {
+    int pinned = ::bpf_obj_pin(fd.get(), pin.c_str());
+    if (pinned != 0 && errno == EEXIST) {
         // Of an interface of this name that has gone, or links_ would know it.
         ::unlink(pin.c_str());
-        if (::bpf_obj_pin(fd.get(), pin.c_str()) != 0)
-            return fail_errno(errno, "cannot pin " + pin);
+        pinned = ::bpf_obj_pin(fd.get(), pin.c_str());
     }
+    // Unpinned it would not outlive the daemon. Closing the descriptor detaches it.
+    if (pinned != 0) return fail_errno(errno, "cannot pin " + pin);
     links_[ifindex] = {std::move(fd), std::move(pin), interface};
     return interface;
 }
