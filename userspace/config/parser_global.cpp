@@ -195,7 +195,7 @@ void parse_vipd(Parsing& parsing, const Statement& statement) {
                                "auto, native and generic are known");
             assign(reporter, vipd.attach, mode, word);
         } else if (name == "flow_table_size") {
-            assign_number(reporter, vipd.flow_table_size, line, 1024, 1 << 28);
+            assign_number(reporter, vipd.flow_table_size, line, 1024, 1 << 27);
         } else if (name == "ring_size") {
             auto size = read_number(reporter, word, 251, 131071);
             if (size && !is_prime(*size)) {

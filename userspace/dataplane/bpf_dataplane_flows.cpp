@@ -130,6 +130,7 @@ std::uint64_t BpfDataplane::take_changes(const std::function<void(const Flow&)>&
 void BpfDataplane::sweep(Seconds round, const std::function<void(const Flow&)>& refresh) {
     const TimePoint started = Clock::now();
     const Nanos passed = last_sweep_ ? started - *last_sweep_ : Nanos(round) / 100;
+    if (!last_sweep_) window_.begin_round(started);
     last_sweep_ = started;
     // As many slots as this much of the round is worth.
     std::uint32_t part = table_->slots();
@@ -140,7 +141,8 @@ void BpfDataplane::sweep(Seconds round, const std::function<void(const Flow&)>& 
             std::clamp(share * table_->slots() + 1, 1.0, static_cast<double>(kSlotsPerSweep)));
     }
     const Tick now = now_ticks();
-    const Tick recent = round > Seconds(0) ? to_ticks(round) : std::numeric_limits<Tick>::max();
+    const auto window = window_.recent(started, round);
+    const Tick recent = window ? to_ticks(*window) : std::numeric_limits<Tick>::max();
 
     counting_.resize(std::max(counting_.size(), registry_.size()));
     for (std::uint32_t i = 0; i < std::min(part, table_->slots()); ++i) {
@@ -161,7 +163,10 @@ void BpfDataplane::sweep(Seconds round, const std::function<void(const Flow&)>& 
             if (const std::uint32_t held = table_->held_version(slot); held != 0)
                 held_[slot] = held;
         }
-        if (++sweep_at_ == table_->slots()) end_round();
+        if (++sweep_at_ == table_->slots()) {
+            end_round();
+            window_.begin_round(started);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #include "userspace/dataplane/bpf_object.hpp"
 #include "userspace/dataplane/flow_table.hpp"
 #include "userspace/dataplane/real_registry.hpp"
+#include "userspace/dataplane/sweep_window.hpp"
 #include "userspace/dataplane/xdp_links.hpp"
 
 #include <vipd/time.hpp>
@@ -132,6 +133,7 @@ class BpfDataplane final : public Dataplane {
     std::uint32_t sweep_at_ = 0;
     std::uint64_t sweep_round_ = 1;
     std::optional<TimePoint> last_sweep_;
+    SweepWindow window_;
     std::vector<ConnectionCount> counting_;  // by real id
     std::vector<ConnectionCount> counted_;
     std::uint64_t used_ = 0;

@@ -118,6 +118,10 @@ TEST(VipdBlock, BadValuesKeepTheDefault) {
                     "7:12 error: '127.0.0.1' has no port; ignored",
                     "8:1 error: sync has peers but no key_file; connections are not "
                     "synchronised"));
+    EXPECT_THAT(findings(read("vipd {\nflow_table_size 134217728\n}")), IsEmpty());
+    EXPECT_THAT(
+        findings(read("vipd {\nflow_table_size 134217729\n}")),
+        ElementsAre("2:17 error: number '134217729' is outside 1024 to 134217728; ignored"));
     EXPECT_EQ(parsed.diagnostics[0].hint, "the next prime is 4099");
     EXPECT_EQ(*parsed.config.vipd.ring_size, 4093U);
     EXPECT_FALSE(parsed.config.vipd.api_listen);
