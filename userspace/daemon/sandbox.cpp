@@ -228,6 +228,9 @@ Result<> forbid_system_calls() {
     for (const char* name : kForbidden) filter.forbid(name);
     if (!kTracesItself) {
         filter.forbid("ptrace");
+        // abort() signals its own thread; the other ways to send a signal are closed altogether.
+        filter.forbid(SCMP_SYS(tgkill),
+                      SCMP_A0(SCMP_CMP_NE, static_cast<scmp_datum_t>(::getpid())));
         // Threads are harmless, processes are not. clone3() hides its flags in memory; the C
         // library takes clone() where there is none.
         filter.forbid(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));

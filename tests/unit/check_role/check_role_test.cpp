@@ -114,6 +114,9 @@ TEST(CheckSandbox, ForbidsWhatACheckerNeverNeeds) {
 #if !defined(__SANITIZE_ADDRESS__)
         claims.claim(refused(::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr)));  // 19
         claims.claim(refused(::fork()));                                       // 20
+        // There is no such process: only the filter says EPERM.
+        constexpr pid_t kNobody = 0x7ffffffe;
+        claims.claim(refused(::syscall(SYS_tgkill, kNobody, kNobody, 0)));  // 21
 #endif
         // What it does need goes on working.
         const int tcp = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -121,9 +124,18 @@ TEST(CheckSandbox, ForbidsWhatACheckerNeverNeeds) {
         claims.claim(::socket(AF_INET6, SOCK_STREAM, 0) >= 0 || errno != EPERM);
         claims.claim(::socket(AF_UNIX, SOCK_DGRAM, 0) >= 0);
         claims.claim(refused(::listen(tcp, 1)));
+        claims.claim(::syscall(SYS_tgkill, ::getpid(), ::gettid(), 0) == 0);
         return claims.failed();
     });
     EXPECT_EQ(failed, 0) << "statement " << failed;
+}
+
+TEST(CheckSandbox, AbortStillEndsIt) {
+    const int status = in_child([] {
+        if (!drop_privileges() || !forbid_system_calls()) return 1;
+        ::abort();
+    });
+    EXPECT_EQ(status, 128 + SIGABRT);
 }
 
 TEST(CheckSandbox, ThreadsCanStillBeMade) {
