@@ -95,7 +95,7 @@ TEST_F(SmallTableTest, FloodOfLoneAcksTakesNoEstablishedConnection) {
     EXPECT_GT(note_count("flow_evicted"), 4000U) << "they take one another's places";
     for (std::uint16_t port = 200; port < 210; ++port) {
         connect(port);
-        EXPECT_TRUE(flow(port)) << "nor the place of a new connection";
+        ASSERT_TRUE(flow(port)) << "nor the place of a new connection";
         EXPECT_FALSE(flow(port)->one_packet);
     }
     // Nor a place at a peer: none of them is told, neither now nor in a sweep.
