@@ -84,8 +84,9 @@ def test_100000_connections_reach_a_joining_node(lab, figure):
     for real in scene.reals.values():
         d1.wait_real(real.address, True)
     handshakes(scene, d1, ["10.77.1.1", "10.77.1.2"])
-    wanted = 2 * len(PORTS)
-    assert d1.flow_count("state=ESTABLISHED") == wanted
+    # A frame may be lost on its way into d1: its ring in front of XDP is short.
+    wanted = d1.flow_count("state=ESTABLISHED")
+    assert wanted >= 2 * len(PORTS) * 0.999
 
     d2.start(ready=False)
     start = time.monotonic()
@@ -94,7 +95,9 @@ def test_100000_connections_reach_a_joining_node(lab, figure):
     d2.wait_synced()
     synced = time.monotonic()
     # Synced means that they are there; not that they will be.
-    assert d2.flow_count("state=ESTABLISHED") == wanted
+    there = d2.flow_count("state=ESTABLISHED")
+    assert there == wanted, f"d2 has {there}, d1 has {d1.flow_count('state=ESTABLISHED')}, had {wanted}"
+    figure("connections", there)
     figure("start_to_answer_ms", round((up - start) * 1000))
     figure("start_to_synced_ms", round((synced - start) * 1000))
 
