@@ -15,6 +15,9 @@
 #define VIPD_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define VIPD_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
+/* How old last_seen gets before a packet renews it: 0.54 s. */
+#define VIPD_SEEN_TICKS 512
+
 /* How often an insertion that lost a slot to another CPU tries again. */
 #define VIPD_STORE_TRIES 3
 
@@ -162,8 +165,10 @@ static __always_inline void flow_refresh(const struct flow_view *view,
 		}
 		return;
 	}
-	/* Many packets share a tick; the line stays clean for all but one. */
-	if (VIPD_READ_ONCE(flow->last_seen) != p->now)
+	/* Half a second is near enough for timeouts of seconds; the line stays
+	 * clean for all but one packet of it.
+	 */
+	if (p->now - VIPD_READ_ONCE(flow->last_seen) >= VIPD_SEEN_TICKS)
 		VIPD_WRITE_ONCE(flow->last_seen, p->now);
 }
 
