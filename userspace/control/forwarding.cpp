@@ -32,6 +32,11 @@ std::vector<IpAddress> real_addresses(const model::Model& model) {
     return {addresses.begin(), addresses.end()};
 }
 
+// Peers without a key are an error that the parser has told of; the rest runs.
+bool wants_sync(const config::Config& config) {
+    return !config.vipd.sync_peers.empty() && config.vipd.sync_key_file.set;
+}
+
 dataplane::NextHop to_dataplane(const net::NextHop& hop) {
     dataplane::NextHop out;
     out.ifindex = hop.ifindex;
@@ -143,7 +148,7 @@ void Forwarding::attach_wanted() {
 }
 
 Result<> Forwarding::check(const config::Config& config) {
-    if (config.vipd.sync_peers.empty()) return {};
+    if (!wants_sync(config)) return {};
     const auto key = sync::load_shared_key(*config.vipd.sync_key_file);
     if (!key) return fail(Error(key.error()).in("connection sync"));
     return {};
@@ -175,7 +180,7 @@ Result<> Forwarding::configure(const config::Config& config, bool claim) {
 }
 
 Result<> Forwarding::configure_sync(const config::Config& config) {
-    if (config.vipd.sync_peers.empty()) {
+    if (!wants_sync(config)) {
         sync_.reset();
         return {};
     }

@@ -93,6 +93,16 @@ TEST_F(ForwardingTest, ResolvesTheWayBeforeTheServiceIsThere) {
     EXPECT_EQ(forwarding_->next_hop(*IpAddress::parse("10.0.0.3"))->ifindex, 2);
 }
 
+TEST_F(ForwardingTest, SyncPeersWithoutAKeyDoNotStopTheRest) {
+    config_.vipd.sync_peers.emplace_back(*IpAddress::parse("10.0.0.9"));
+    EXPECT_TRUE(Forwarding::check(config_));
+    EXPECT_TRUE(forwarding_->configure(config_, true));
+    EXPECT_EQ(forwarding_->sync(), nullptr);
+    config_.vipd.sync_key_file.value = "/does/not/exist";
+    config_.vipd.sync_key_file.set = true;
+    EXPECT_FALSE(Forwarding::check(config_));
+}
+
 TEST_F(ForwardingTest, TakesUpAnAdoptedModelAsItIs) {
     plane_->put_service(service("10.0.0.1", {"10.0.0.2"}));
     ASSERT_TRUE(forwarding_->follow(plane_->model()));
