@@ -20,6 +20,7 @@
 #include "bpf/match.bpf.h"
 #include "bpf/pick.bpf.h"
 #include "bpf/forward.bpf.h"
+#include "bpf/lease.bpf.h"
 
 /* The 40-byte key is vipd's own. */
 struct lru_flow {
@@ -98,6 +99,10 @@ static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p,
 	service = match_service(&p->segment.key);
 	if (!service)
 		return VIPD_PASS_NO_SERVICE;
+	if (!for_this_station(p->eth, ctx->ingress_ifindex))
+		return VIPD_PASS_OTHER_STATION;
+	if (forwarding_ended())
+		return VIPD_PASS_STOPPED;
 	if (p->bad_l4)
 		return VIPD_DROP_MALFORMED;
 	if (p->ip->ttl <= 1)
@@ -127,7 +132,7 @@ int lru_ingress(struct xdp_md *ctx)
 	__u32 verdict = lru_handle(ctx, &p, &action);
 
 	stats_verdict(verdict, p.segment.frame_len);
-	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_LOCAL)
+	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_OTHER_STATION)
 		return XDP_PASS;
 	return action;
 }
