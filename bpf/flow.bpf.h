@@ -172,8 +172,8 @@ static __always_inline void flow_refresh(const struct flow_view *view,
 		VIPD_WRITE_ONCE(flow->last_seen, p->now);
 }
 
-/* Fills in a slot that the caller holds. No flow is news to peers with its first
- * packet: it is half-open, or of that one packet.
+/* Fills in a slot that the caller holds. No flow is news to peers with its
+ * first packet: it is half-open, or of that one packet.
  */
 static __always_inline void flow_write(struct vipd_flow *flow,
 				       const struct vipd_service *service,

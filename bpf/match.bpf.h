@@ -32,7 +32,7 @@ static __always_inline int for_this_station(const struct ethhdr *eth,
 	for (i = 0; i < VIPD_INTERFACE_PROBES; i++) {
 		__u32 key = (ifindex + i) & (VIPD_INTERFACES - 1);
 		const struct vipd_interface *known =
-			bpf_map_lookup_elem(&vipd_interfaces, &key);
+		    bpf_map_lookup_elem(&vipd_interfaces, &key);
 
 		if (!known || !known->ifindex)
 			break;

@@ -210,7 +210,8 @@ int vipd_ingress(struct xdp_md *ctx)
 	__u32 verdict = handle(ctx, &p, &action);
 
 	stats_verdict(verdict, p.segment.frame_len);
-	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_OTHER_STATION)
+	if (verdict >= VIPD_PASS_NO_SERVICE &&
+	    verdict <= VIPD_PASS_OTHER_STATION)
 		return XDP_PASS;
 	return action;
 }

@@ -53,8 +53,8 @@ struct Stop {
 };
 
 /// A tracked script's state, decided by core from its runs (rise, fall). Sent for each script that
-/// core runs, known or not, before Start and after each Configure: one that vrrp hears nothing of is
-/// not run, and not tracked.
+/// core runs, known or not, before Start and after each Configure: one that vrrp hears nothing of
+/// is not run, and not tracked.
 struct TrackScriptState {
     std::string script;
     bool known = false;  ///< false until the first run has ended
@@ -115,7 +115,8 @@ struct InstanceReport {
     }
 };
 
-/// What the vrrp process counts that belongs to no instance; the answer to Query, beside the reports.
+/// What the vrrp process counts that belongs to no instance; the answer to Query, beside the
+/// reports.
 struct RoleCounters {
     std::vector<Counter> counters;
     void fields(auto&& f) { f(counters); }
