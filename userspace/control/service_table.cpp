@@ -55,6 +55,8 @@ std::optional<std::string> unsupported(const config::VirtualServer& server) {
     if (server.key.endpoint.port == 0) return "services of any port are not forwarded yet";
     if (*server.method != "DR" && *server.method != "TUN")
         return fmt::format("lb_kind {} is not forwarded yet", *server.method);
+    // The parser knows more (TUN of another type than IPIP) and has said it with its place.
+    if (!server.forwarded) return "not forwarded yet, see the diagnostics of the configuration";
     return std::nullopt;
 }
 

@@ -166,6 +166,15 @@ TEST(ServiceTable, LeavesOutWhatIsNotForwardedYet) {
     EXPECT_EQ(table.view()[0].unsupported, "lb_kind NAT is not forwarded yet");
 }
 
+TEST(ServiceTable, LeavesOutWhatTheParserSaysIsNotForwarded) {
+    auto config = two_reals();
+    config.virtual_servers[0].method = std::string("TUN");
+    config.virtual_servers[0].forwarded = false;  // TUN type gue
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_TRUE(table.desired().empty());
+}
+
 TEST(ServiceTable, HandsItsHealthToARestartedCheckProcess) {
     ServiceTable table;
     table.configure(two_reals());
