@@ -126,7 +126,7 @@ class Rules(unittest.TestCase):
         self.check(rule, "include/vipd/abi/e.h", f"/* {spdx}Apache-2.0 */\n", "OR Apache-2.0")
 
     def test_machine_paths(self):
-        self.put("a.md", "userspace/work/file and work/ and http://x/work and /tmp/where\n")
+        self.put("a.md", "userspace/" + "work/file and work/ and http://x/work and /tmp/where\n")
         place = "/" + "work/main"
         for text in (f"see {place}", f'"{place}"', f"-I{place}"[:2] + " " + place,
                      "/" + "tmp/w/x", "/" + "home/somebody/x"):
