@@ -6,6 +6,7 @@ the namespaces, pins, run-time folders and temporary files. Names carry the kind
 maker's pid, so that remains of a killed run are known for what they are: clean() removes them.
 """
 import atexit
+import contextlib
 import fcntl
 import os
 import re
@@ -265,11 +266,12 @@ class Lab:
             raise LabError("namespaces need root: run this with sudo")
         clean(kind)
         mount_bpffs()
-        self.folder = tempfile.mkdtemp(prefix=f"vipd-{kind}-{os.getpid()}-", dir="/tmp")
+        with in_one_piece():
+            self.folder = tempfile.mkdtemp(prefix=f"vipd-{kind}-{os.getpid()}-", dir="/tmp")
+            atexit.register(self.close)
         os.chmod(self.folder, 0o755)
         self.log_folder = log_folder or os.path.join(self.folder, "log")
         os.makedirs(self.log_folder, exist_ok=True)
-        atexit.register(self.close)
         self.switch = self.namespace("switch")
         netns.ip(self.switch, "link add br0 type bridge mcast_snooping 0 forward_delay 0")
         netns.ip(self.switch, "link set br0 up")
@@ -283,8 +285,9 @@ class Lab:
     def namespace(self, role):
         name = f"vipd-{self.kind}-{role}-{os.getpid()}"
         if name not in self._spaces:
-            self._spaces.append(name)
-            netns.add(name)
+            with in_one_piece():
+                self._spaces.append(name)
+                netns.add(name)
         return name
 
     def node(self, role, address=None, xdp=False):
@@ -304,8 +307,9 @@ class Lab:
 
     def start(self, name, argv, **keywords):
         log = os.path.join(self.log_folder, f"{name}.log")
-        process = Process(name, argv, log, **keywords)
-        self.processes.append(process)
+        with in_one_piece():
+            process = Process(name, argv, log, **keywords)
+            self.processes.append(process)
         return process
 
     def leave_up(self):
@@ -376,10 +380,33 @@ class Lab:
             raise failures[0]
 
 
+class _Interrupts:
+    """What a signal does to us: at once, or at the end of the blocks that must not be torn apart."""
+    holds = 0
+    pending = None
+
+
 def interruptible():
     """Turns SIGTERM and SIGHUP into the exception that Ctrl-C is, so that `with` blocks end."""
     def interrupt(number, _frame):
-        raise KeyboardInterrupt(signal.Signals(number).name)
+        if _Interrupts.holds:
+            _Interrupts.pending = number
+        else:
+            raise KeyboardInterrupt(signal.Signals(number).name)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
+
+
+@contextlib.contextmanager
+def in_one_piece():
+    """An interrupt within waits for the end of the block. For what makes something and notes it for
+    the tidying up: a child that was forked but not yet noted would do its work after that."""
+    _Interrupts.holds += 1
+    try:
+        yield
+    finally:
+        _Interrupts.holds -= 1
+        if not _Interrupts.holds and _Interrupts.pending is not None:
+            number, _Interrupts.pending = _Interrupts.pending, None
+            raise KeyboardInterrupt(signal.Signals(number).name)
