@@ -24,7 +24,8 @@ struct {
 /* Set by the benchmark before each run. */
 __u32 bench_flows = 0;
 __u32 bench_subject = 0; /* index in bench_programs */
-__u32 bench_in_order = 0; /* each flow in turn from bench_next; else at random */
+/* Each flow in turn from bench_next; else at random. */
+__u32 bench_in_order = 0;
 __u32 bench_next = 0;
 __u32 bench_random = 0;
 
@@ -41,7 +42,8 @@ int bench_driver(struct xdp_md *ctx)
 	if (bench_in_order) {
 		flow = bench_next++;
 	} else {
-		/* xorshift32; bpf_get_prandom_u32() costs as much as a lookup */
+		/* xorshift32; bpf_get_prandom_u32() costs as much as a lookup
+		 */
 		x = bench_random;
 		x ^= x << 13;
 		x ^= x >> 17;

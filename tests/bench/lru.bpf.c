@@ -81,8 +81,8 @@ lru_new(const struct vipd_service *service, const struct segment *p, __u32 *id)
 static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p,
 					int *action)
 {
-	struct cursor c = { .pos = (void *)(long)ctx->data,
-			    .end = (void *)(long)ctx->data_end };
+	struct cursor c = {.pos = (void *)(long)ctx->data,
+			   .end = (void *)(long)ctx->data_end};
 	struct vipd_service *service;
 	struct vipd_real *real;
 	__u32 verdict, id, connections = 0;
@@ -107,8 +107,7 @@ static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p,
 		return VIPD_DROP_MALFORMED;
 	if (p->ip->ttl <= 1)
 		return VIPD_DROP_TTL;
-	p->segment.now =
-		(__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
+	p->segment.now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
 	real = lru_known(&p->segment, &id);
 	if (!real) {
 		real = lru_new(service, &p->segment, &id);
@@ -132,7 +131,8 @@ int lru_ingress(struct xdp_md *ctx)
 	__u32 verdict = lru_handle(ctx, &p, &action);
 
 	stats_verdict(verdict, p.segment.frame_len);
-	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_OTHER_STATION)
+	if (verdict >= VIPD_PASS_NO_SERVICE &&
+	    verdict <= VIPD_PASS_OTHER_STATION)
 		return XDP_PASS;
 	return action;
 }

@@ -35,7 +35,7 @@ enum vipd_flow_state {
 #define VIPD_FLOW_STATES 7
 
 /* vipd_flow.flags */
-#define VIPD_FLOW_SYNCED 0x1U	  /* from a peer, not yet seen here */
+#define VIPD_FLOW_SYNCED 0x1U /* from a peer, not yet seen here */
 /*
  * Nothing since the first packet, which told of no beginning: UDP, TCP met
  * midway. Anybody can send such a packet from any address, so the flow is cheap

@@ -4,8 +4,8 @@
  * one verdict, counted in vipd_verdicts under its number. One line makes the
  * enum, the name (JSON, metric label) and the sentence in the documentation.
  *
- * pass_*: handed to the kernel untouched (XDP_PASS). drop_*: dropped. answered_*:
- * sent back to the client as an ICMP error.
+ * pass_*: handed to the kernel untouched (XDP_PASS). drop_*: dropped.
+ * answered_*: sent back to the client as an ICMP error.
  */
 #ifndef VIPD_ABI_VERDICT_H
 #define VIPD_ABI_VERDICT_H
