@@ -15,6 +15,11 @@ namespace {
 // A weaker master's adverts are answered at once, but not each of a flood of them.
 constexpr int kAnswersPerInterval = 10;
 constexpr Nanos kGarpAnswerInterval = Seconds(1);
+constexpr int kOwnerPatience = 3;
+
+Nanos skew(std::uint8_t version, std::uint8_t priority, Nanos interval) {
+    return (version == 3 ? interval : Nanos(Seconds(1))) * (256 - priority) / 256;
+}
 
 /// One call of step(): the machine, what it may read, and the actions that gather.
 class Transition {
@@ -50,7 +55,8 @@ class Transition {
     void heard_as_master(const Heard&);
     bool may_preempt(const Heard&);
     void answer_weaker_master();
-    void schedule_garp();
+    void schedule_garp(Nanos delay, bool by_peer);
+    bool heard_other_owner(const Heard&);
     void advance_advert_timer();
 
     void become_master();
@@ -72,10 +78,10 @@ void Transition::forget_master() {
     m_.master_interval = policy_.advert_interval;
 }
 
-void Transition::schedule_garp() {
+void Transition::schedule_garp(Nanos delay, bool by_peer) {
     m_.garp_again.reset();
-    if (policy_.garp_delay > Nanos(0) && policy_.garp_repeat > 0)
-        m_.garp_again = now_ + policy_.garp_delay;
+    m_.garp_again_by_peer = by_peer;
+    if (delay > Nanos(0)) m_.garp_again = now_ + delay;
 }
 
 void Transition::become_master() {
@@ -84,6 +90,8 @@ void Transition::become_master() {
     m_.preempt_at.reset();
     m_.hold_until.reset();
     forget_master();
+    m_.rogue_until.reset();
+    if (std::exchange(m_.yielding, false)) m_.priority = policy_.priority;
     m_.timer = now_ + policy_.advert_interval;
     m_.last_answer = m_.last_garp_answer = TimePoint::min();
     log(LogEvent::EnteringMaster);
@@ -94,7 +102,7 @@ void Transition::become_master() {
     act(AddVips{});
     if (policy_.garp_repeat > 0) act(SendGarp{policy_.garp_repeat});
     act(ReportState{});
-    schedule_garp();
+    schedule_garp(policy_.garp_repeat > 0 ? policy_.garp_delay : Nanos(0), false);
     m_.garp_refresh.reset();
     if (policy_.garp_refresh > Nanos(0)) m_.garp_refresh = now_ + policy_.garp_refresh;
 }
@@ -103,6 +111,7 @@ void Transition::become_backup(LogEvent how) {
     m_.state = State::Backup;
     m_.wants_master = false;
     m_.preempt_at.reset();
+    m_.rogue_until.reset();
     m_.garp_again.reset();
     m_.garp_refresh.reset();
     m_.timer = now_ + master_down_interval(m_, policy_);
@@ -141,13 +150,17 @@ void Transition::become_fault() {
     act(ReportState{});
 }
 
-void Transition::on(const Startup&) {
+void Transition::on(const Startup& startup) {
     if (m_.state != State::Init) return;
     if (m_.priority == 0) m_.priority = policy_.priority;
     // A VIP found on the interface is of an instance that crashed: not ours to answer for yet.
     if (!owner() || m_.fault || m_.group_fault) give_up_vips(0);
     if (m_.fault || m_.group_fault) {
         become_fault();
+    } else if (startup.delay > Nanos(0)) {
+        forget_master();
+        become_backup(LogEvent::EnteringBackupInit);
+        m_.timer = (owner() ? now_ : m_.timer) + startup.delay;
     } else {
         become_backup_or_owner();
     }
@@ -195,14 +208,28 @@ void Transition::on(const Tick&) {
         return;
     }
     if (m_.state != State::Master) return;
+    if (policy_.timer_expired_backup && policy_.nopreempt && now_ >= m_.timer) {
+        // Somebody else has been master for a while: we do not take it from him.
+        const Nanos theirs =
+            policy_.advert_interval * policy_.down_timer_adverts +
+            skew(policy_.version, *policy_.timer_expired_backup, policy_.advert_interval);
+        if (now_ - m_.timer + policy_.advert_interval > theirs) {
+            log(LogEvent::TimerTooLate);
+            give_up_vips(0);
+            forget_master();
+            become_backup(LogEvent::EnteringBackup);
+            return;
+        }
+    }
     if (now_ >= m_.timer) {
         act(SendAdvert{});
         advance_advert_timer();
     }
     if (m_.garp_again && now_ >= *m_.garp_again) {
-        const bool by_peer = *m_.garp_again - policy_.garp_delay == m_.last_garp_answer;
         m_.garp_again.reset();
-        act(SendGarp{.rounds = policy_.garp_repeat, .caused_by_peer = by_peer});
+        act(SendGarp{
+            .rounds = m_.garp_again_by_peer ? policy_.garp_lower_prio_repeat : policy_.garp_repeat,
+            .caused_by_peer = m_.garp_again_by_peer});
     }
     if (m_.garp_refresh && now_ >= *m_.garp_refresh) {
         m_.garp_refresh.reset();
@@ -213,8 +240,12 @@ void Transition::on(const Tick&) {
 
 void Transition::on(const Heard& heard) {
     if (heard.source == policy_.primary) return;
-    if (m_.state == State::Backup) heard_as_backup(heard);
-    if (m_.state == State::Master) heard_as_master(heard);
+    if (owner() && policy_.owner_ignore_adverts) return;
+    if (m_.state == State::Backup) {
+        heard_as_backup(heard);
+    } else if (m_.state == State::Master) {
+        heard_as_master(heard);
+    }
 }
 
 // Whether a weaker master's advert is to be disregarded, so that our timer runs out.
@@ -265,6 +296,7 @@ void Transition::heard_as_master(const Heard& heard) {
     if (heard.priority > m_.priority || (same && heard.source > policy_.primary)) {
         log(same ? LogEvent::MasterGotSamePriorityHigherAddress : LogEvent::MasterGotHigherPriority,
             heard);
+        if (policy_.higher_prio_send_advert) act(SendAdvert{});
         give_up_vips(0);
         m_.master = heard.source;
         m_.master_priority = heard.priority;
@@ -272,15 +304,38 @@ void Transition::heard_as_master(const Heard& heard) {
         become_backup(LogEvent::EnteringBackup);
         return;
     }
+    if (heard_other_owner(heard)) return;
     log(LogEvent::MasterGotLowerPriority, heard);
-    answer_weaker_master();
+    if (!policy_.lower_prio_no_advert) answer_weaker_master();
     // It has announced the addresses as its own: take the neighbours' entries back.
-    if (policy_.garp_repeat > 0 && (m_.last_garp_answer == TimePoint::min() ||
-                                    now_ - m_.last_garp_answer >= kGarpAnswerInterval)) {
+    if (policy_.garp_lower_prio_repeat > 0 && (m_.last_garp_answer == TimePoint::min() ||
+                                               now_ - m_.last_garp_answer >= kGarpAnswerInterval)) {
         m_.last_garp_answer = now_;
-        act(SendGarp{.rounds = policy_.garp_repeat, .caused_by_peer = true});
-        schedule_garp();
+        act(SendGarp{.rounds = policy_.garp_lower_prio_repeat, .caused_by_peer = true});
+        schedule_garp(policy_.garp_lower_prio_delay, true);
     }
+}
+
+// Two owners of one address are a mistake; the one with the lower address gives up as soon as it
+// hears the other. One that does not even after some intervals will never: then we have to. True:
+// we have.
+bool Transition::heard_other_owner(const Heard& heard) {
+    if (!owner() || heard.priority != kOwnerPriority) return false;
+    const Nanos patience = std::max(policy_.advert_interval, heard.interval) * kOwnerPatience;
+    if (!m_.rogue_until || now_ > *m_.rogue_until + patience) {
+        log(LogEvent::OtherOwner, heard);
+        m_.rogue_until = now_ + patience;
+    }
+    if (now_ < *m_.rogue_until) return false;
+    log(LogEvent::YieldingToOwner, heard);
+    m_.yielding = true;
+    m_.priority = kOwnerPriority - 1;
+    give_up_vips(0);
+    m_.master = heard.source;
+    m_.master_priority = heard.priority;
+    m_.master_interval = policy_.version == 3 ? heard.interval : policy_.advert_interval;
+    become_backup(LogEvent::EnteringBackup);
+    return true;
 }
 
 void Transition::on(const FaultSet&) {
@@ -301,6 +356,8 @@ void Transition::on(const SyncFault& fault) {
 
 void Transition::on(const PriorityChanged& change) {
     if (change.priority == m_.priority) return;
+    if (m_.yielding && change.priority == kOwnerPriority) return;
+    m_.yielding = false;
     const Nanos before = skew_time(m_, policy_);
     const std::uint8_t old = m_.priority;
     m_.priority = change.priority;
@@ -353,8 +410,7 @@ void Transition::on(const SyncBackup&) {
 }  // namespace
 
 Nanos skew_time(const Machine& machine, const Policy& policy) {
-    const Nanos base = policy.version == 3 ? machine.master_interval : Nanos(Seconds(1));
-    return base * (256 - machine.priority) / 256;
+    return skew(policy.version, machine.priority, machine.master_interval);
 }
 
 Nanos master_down_interval(const Machine& machine, const Policy& policy) {
@@ -387,7 +443,8 @@ bool Log::caused_by_peer() const {
     return event == LogEvent::BackupGotZeroPriority || event == LogEvent::MasterGotZeroPriority ||
            event == LogEvent::MasterGotHigherPriority ||
            event == LogEvent::MasterGotSamePriorityHigherAddress ||
-           event == LogEvent::MasterGotLowerPriority;
+           event == LogEvent::MasterGotLowerPriority || event == LogEvent::OtherOwner ||
+           event == LogEvent::YieldingToOwner;
 }
 
 std::string Log::text(const std::string& instance) const {
@@ -439,6 +496,17 @@ std::string Log::text(const std::string& instance) const {
                 from(),
                 theirs,
                 ours);
+        case LogEvent::TimerTooLate:
+            return fmt::format("({}) its timer was so late that another router must be master",
+                               instance);
+        case LogEvent::OtherOwner:
+            return fmt::format(
+                "({}) {} has priority 255, too: only the owner of the address may have it",
+                instance,
+                from());
+        case LogEvent::YieldingToOwner:
+            return fmt::format(
+                "({}) {} keeps priority 255: going on with 254 until it stops", instance, from());
         case LogEvent::PriorityChanged:
             return fmt::format(
                 "({}) Changing effective priority from {} to {}", instance, theirs, ours);

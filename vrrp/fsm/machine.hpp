@@ -29,11 +29,19 @@ struct Policy {
     std::uint8_t down_timer_adverts = 3;
     bool nopreempt = false;
     Nanos preempt_delay{0};
-    bool grouped = false;  ///< member of a sync group: never becomes master on its own
+    bool grouped = false;               ///< member of a sync group: never becomes master on its own
+    bool lower_prio_no_advert = false;  ///< RFC 3768, 5798: a weaker master is not answered
+    bool higher_prio_send_advert = false;  ///< tell a stronger master that there are two
+    bool owner_ignore_adverts = false;     ///< RFC 3768, 5798: the owner hears nobody
+    /// Nopreempt: a master whose timer is as late as a backup of this priority needs to take over
+    /// becomes backup.
+    std::optional<std::uint8_t> timer_expired_backup{};
     Nanos garp_delay{Seconds(5)};
     std::uint32_t garp_repeat = 5;
     Nanos garp_refresh{0};
     std::uint32_t garp_refresh_repeat = 1;
+    Nanos garp_lower_prio_delay{Seconds(5)};  ///< after a weaker master has been heard
+    std::uint32_t garp_lower_prio_repeat = 5;
     IpAddress primary;  ///< what our adverts are sent from: breaks ties
 };
 
@@ -53,15 +61,21 @@ struct Machine {
     std::optional<TimePoint> preempt_at;    ///< preempt_delay is running until then
     std::optional<TimePoint> hold_until;    ///< after a handover: no preemption until then
     std::optional<TimePoint> garp_again;    ///< second burst
+    bool garp_again_by_peer = false;        ///< because a peer had claimed the addresses
     std::optional<TimePoint> garp_refresh;  ///< next periodic burst
+    std::optional<TimePoint> rogue_until;   ///< another owner has so long to give up
+    bool yielding = false;                  ///< owner at priority 254, since it did not
     TimePoint last_answer;                  ///< to a weaker master's advert
     TimePoint last_garp_answer;
 };
 
 // --- events ------------------------------------------------------------------------------------
 
-/// Out of Init. With a fault set before, into Fault.
-struct Startup {};
+/// Out of Init. With a fault set before, into Fault. Mastership comes not before `delay`, unless
+/// another master is heard and lost before that.
+struct Startup {
+    Nanos delay{0};
+};
 /// Instead of Startup, after a restart of the process: what the instance was before.
 struct Resume {
     State as = State::Init;
@@ -146,6 +160,9 @@ enum class LogEvent : std::uint8_t {
     MasterGotLowerPriority,
     PriorityChanged,
     HandingOver,
+    TimerTooLate,
+    OtherOwner,
+    YieldingToOwner,
 };
 
 /// A line for the log, as a value. The remote-caused ones must be rate-limited by the shell.

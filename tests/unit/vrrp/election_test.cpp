@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many routers of one virtual router, on a network that loses, delays and cuts, with routers that
-// crash, pause, fault and hand over; all from recorded seeds. However bad it was: after one calm
-// Master_Down_Interval exactly one is master.
+// Many routers of one virtual router, on a network that loses, delays, doubles and cuts, with
+// routers that crash, pause, fault, hand over and find their clocks far ahead; all from recorded
+// seeds. However bad it was: after one calm Master_Down_Interval exactly one is master.
 #include "tests/unit/vrrp/packets.hpp"
 #include "vrrp/fsm/machine.hpp"
 
@@ -26,6 +26,9 @@ class Network {
             router.policy.version = version;
             router.policy.advert_interval = interval;
             router.policy.nopreempt = nopreempt && random_() % 2 == 0;
+            router.policy.lower_prio_no_advert = random_() % 4 == 0;
+            router.policy.higher_prio_send_advert = random_() % 4 == 0;
+            if (random_() % 4 == 0) router.policy.timer_expired_backup = std::uint8_t{150};
             if (random_() % 4 == 0) router.policy.preempt_delay = interval * (random_() % 5);
             // Few values: equal priorities must be common.
             router.policy.priority = static_cast<std::uint8_t>(100 + random_() % 3 * 50);
@@ -66,6 +69,7 @@ class Network {
         Machine machine;
         bool paused = false;
         bool cut = false;
+        Nanos ahead{0};  ///< its clock is so much later than the network's
     };
     struct Packet {
         std::size_t from, to;
@@ -82,7 +86,7 @@ class Network {
     void give(std::size_t i, const Event& event) {
         ++steps_;
         Router& router = routers_[i];
-        const auto actions = step(router.machine, router.policy, event, now_);
+        const auto actions = step(router.machine, router.policy, event, now_ + router.ahead);
         for (const Action& action : actions) {
             if (std::holds_alternative<SendAdvert>(action)) send(i, router.machine.priority);
             if (std::holds_alternative<SendResign>(action)) send(i, 0);
@@ -95,8 +99,9 @@ class Network {
             if (raging_ && (routers_[from].cut || routers_[to].cut || random_() % 5 == 0)) continue;
             const Nanos delay = Micros(50) + Nanos(random_() % kLongestDelay.count());
             const Policy& policy = routers_[from].policy;
-            in_flight_.emplace(
-                now_ + delay, Packet{from, to, {priority, policy.advert_interval, policy.primary}});
+            const Packet packet{from, to, {priority, policy.advert_interval, policy.primary}};
+            in_flight_.emplace(now_ + delay, packet);
+            if (raging_ && random_() % 10 == 0) in_flight_.emplace(now_ + 2 * delay, packet);
         }
     }
 
@@ -104,7 +109,7 @@ class Network {
         const std::size_t i = random_() % routers_.size();
         Router& router = routers_[i];
         const auto was = router.machine.state;
-        switch (random_() % 9) {
+        switch (random_() % 10) {
             case 0:  // crash: nothing is sent
                 router.machine = Machine{};
                 break;
@@ -131,6 +136,9 @@ class Network {
             case 7:
                 give(i, Shutdown{});
                 break;
+            case 8:  // the machine below it was suspended, or its clock is of another opinion
+                router.ahead += interval() * (random_() % 20);
+                break;
             default:
                 router.cut = !router.cut;
         }
@@ -146,7 +154,7 @@ class Network {
             if (!in_flight_.empty()) next = std::min(next, in_flight_.begin()->first);
             for (const Router& router : routers_)
                 if (const auto wake = next_wake(router.machine); wake && !router.paused)
-                    next = std::min(next, *wake);
+                    next = std::min(next, *wake - router.ahead);
             now_ = std::max(now_, next);
             if (now_ >= end) break;
             if (raging && now_ >= next_mishap) {
@@ -160,7 +168,8 @@ class Network {
             }
             for (std::size_t i = 0; i < routers_.size(); ++i) {
                 const auto wake = next_wake(routers_[i].machine);
-                if (wake && *wake <= now_ && !routers_[i].paused) give(i, Tick{});
+                if (wake && *wake <= now_ + routers_[i].ahead && !routers_[i].paused)
+                    give(i, Tick{});
             }
         }
     }
