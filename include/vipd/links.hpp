@@ -23,6 +23,7 @@ struct Link {
     bool up = false;       ///< IFF_UP
     bool running = false;  ///< IFF_RUNNING: carrier and operationally up
     bool loopback = false;
+    bool router = false;  ///< forwards IPv6 that arrives here
     bool operator==(const Link&) const = default;
 };
 

@@ -80,7 +80,7 @@ vrrp::InstanceSettings to_instance(const config::Config& config, const config::V
     if (*from.version == 2 && !from.auth_pass->empty())
         to.auth = vrrp::make_auth_pass(*from.auth_pass);
     for (const auto& peer : from.unicast_peers)
-        if (peer->is_v4()) to.peers.push_back(*peer);
+        if (peer->is_v4()) to.peers.push_back({*peer});
     if (to.peers.empty()) {
         to.source = *from.mcast_src_ip;
         to.group = *config.global.vrrp_mcast_group4 ? *config.global.vrrp_mcast_group4

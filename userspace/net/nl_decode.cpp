@@ -94,6 +94,17 @@ LinkAttributes::Policy link_policy() {
     return policy;
 }
 
+// IFLA_AF_SPEC > AF_INET6 > IFLA_INET6_CONF: an array of numbers, the first is `forwarding`.
+bool forwards_ipv6(const nlattr* families) {
+    if (families == nullptr) return false;
+    const auto child = [](const nlattr* of, int type) {
+        return nla_find(static_cast<const nlattr*>(nla_data(of)), nla_len(of), type);
+    };
+    const nlattr* family = child(families, AF_INET6);
+    const nlattr* settings = family == nullptr ? nullptr : child(family, IFLA_INET6_CONF);
+    return settings != nullptr && nla_len(settings) >= 4 && nla_get_u32(settings) != 0;
+}
+
 using AddressAttributes = Attributes<IFA_MAX>;
 AddressAttributes::Policy address_policy() {
     AddressAttributes::Policy policy{};
@@ -207,6 +218,7 @@ Result<Link> decode_link(const nlmsghdr& message) {
     link.up = (header.ifi_flags & IFF_UP) != 0;
     link.running = (header.ifi_flags & IFF_RUNNING) != 0;
     link.loopback = (header.ifi_flags & IFF_LOOPBACK) != 0;
+    link.router = forwards_ipv6(attributes->at(IFLA_AF_SPEC));
     return link;
 }
 

@@ -16,14 +16,14 @@ constexpr Nanos kLookAgain = Seconds(1);
 
 // keepalived's key for "the same virtual router" over a reload.
 bool same_router(const InstanceSettings& a, const InstanceSettings& b) {
-    return a.vrid == b.vrid && a.interface == b.interface && a.peers.empty() == b.peers.empty() &&
-           (a.peers.empty() || a.source == b.source);
+    return a.vrid == b.vrid && a.family == b.family && a.interface == b.interface &&
+           a.peers.empty() == b.peers.empty() && (a.peers.empty() || a.source == b.source);
 }
 
 bool peers_overlap(const InstanceSettings& a, const InstanceSettings& b) {
     if (a.peers.empty() || b.peers.empty()) return a.peers.empty() && b.peers.empty();
-    return std::ranges::any_of(a.peers, [&](const IpAddress& peer) {
-        return std::ranges::find(b.peers, peer) != b.peers.end();
+    return std::ranges::any_of(a.peers, [&](const UnicastPeer& peer) {
+        return std::ranges::find(b.peers, peer.address, &UnicastPeer::address) != b.peers.end();
     });
 }
 
@@ -33,7 +33,8 @@ Engine::Engine(Links& links,
                Transport& transport,
                Observer& observer,
                std::function<TimePoint()> clock)
-    : world_{links, transport, observer, std::move(clock), {}, false, {}} {
+    : world_{
+          .links = links, .transport = transport, .observer = observer, .clock = std::move(clock)} {
     transport.set_receiver([this](int ifindex,
                                   std::span<const std::uint8_t> datagram,
                                   bool truncated) { receive(ifindex, datagram, truncated); });
@@ -55,8 +56,8 @@ std::vector<InstanceSettings> Engine::usable(std::vector<InstanceSettings> wante
         if (!one.group && one.peers.empty()) problem = "it has neither a group nor a peer";
         if (!names.insert(one.name).second) problem = "another instance has its name";
         for (const InstanceSettings& other : good)
-            if (other.vrid == one.vrid && other.interface == one.interface &&
-                peers_overlap(one, other))
+            if (other.vrid == one.vrid && other.family == one.family &&
+                other.interface == one.interface && peers_overlap(one, other))
                 problem = "instance " + other.name + " has its virtual_router_id and interface";
         if (problem.empty()) {
             good.push_back(std::move(one));
@@ -70,6 +71,8 @@ std::vector<InstanceSettings> Engine::usable(std::vector<InstanceSettings> wante
 
 void Engine::configure(EngineSettings settings, TimePoint now) {
     auto wanted = usable(std::move(settings.instances));
+    world_.announcer.configure(std::move(settings.announce_groups));
+    startup_delay_ = settings.startup_delay;
     if (started_) {
         read_interfaces();
         groups_.clear();
@@ -154,7 +157,13 @@ void Engine::start(TimePoint now) {
         for (const auto& instance : instances_) {
             const auto before = resume_.find(instance->settings().name);
             const State as = before == resume_.end() ? State::Init : before->second;
-            if ((as == State::Master) == masters) instance->deliver(Resume{as}, now);
+            if ((as == State::Master) != masters) continue;
+            // An instance that was at work before has waited already.
+            if (as == State::Init) {
+                instance->deliver(Startup{startup_delay_}, now);
+            } else {
+                instance->deliver(Resume{as}, now);
+            }
         }
     }
     resume_.clear();
@@ -249,6 +258,7 @@ void Engine::receive(int ifindex, std::span<const std::uint8_t> datagram, bool t
 std::optional<TimePoint> Engine::wake() const {
     if (!started_) return std::nullopt;
     std::optional<TimePoint> wake = look_again_at_;
+    if (const auto at = world_.announcer.wake(); at && (!wake || *at < *wake)) wake = at;
     for (const auto& instance : instances_)
         if (const auto at = instance->wake(); at && (!wake || *at < *wake)) wake = at;
     return wake;
@@ -264,6 +274,7 @@ void Engine::tick(TimePoint now) {
     });
     if (backup_due) world_.transport.drain();
     for (const auto& instance : instances_) instance->tick(now);
+    world_.announcer.tick(now);
     if (look_again_at_ && *look_again_at_ <= now) {
         look_again_at_.reset();
         resync(now);

@@ -84,6 +84,7 @@ class Engine {
     std::vector<Group> groups_;
     std::map<std::string, State> resume_;
     ScriptResults scripts_;
+    Nanos startup_delay_{0};
     bool started_ = false;
     std::optional<TimePoint> look_again_at_;
     std::array<std::uint64_t, kRejects.size()> unmatched_{};

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vrrp/engine/instance.hpp"
 
-#include "vrrp/packet/arp.hpp"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,7 +33,8 @@ Instance::Instance(World& world, InstanceSettings settings)
 std::vector<IpAddress> Instance::advertised() const {
     std::vector<IpAddress> addresses;
     for (const Vip& vip : settings_.vips)
-        if (!vip.excluded && vip.prefix.address.is_v4()) addresses.push_back(vip.prefix.address);
+        if (!vip.excluded && vip.prefix.address.family() == settings_.family)
+            addresses.push_back(vip.prefix.address);
     return addresses;
 }
 
@@ -47,7 +46,7 @@ std::optional<TimePoint> Instance::wake() const {
 
 void Instance::deliver(const Event& event, TimePoint now) {
     const State before = machine_.state;
-    announced_ns_ = 0;
+    announcing_.first_ns = 0;
     const Actions actions = step(machine_, settings_.policy, event, now);
     if (machine_.state != before) {
         last_transition_ = now;
@@ -69,6 +68,7 @@ void Instance::carry_out(const Action& action, TimePoint now) {
     } else if (std::holds_alternative<AddVips>(action)) {
         add_vips(now);
     } else if (std::holds_alternative<RemoveVips>(action)) {
+        world_.announcer.forget(announcing_);
         vip_set_.remove(settings_.vips);
         if (vip_set_.incomplete()) verify_at_ = now + kVerifyInterval;
     } else if (const auto* garp = std::get_if<SendGarp>(&action)) {
@@ -79,13 +79,13 @@ void Instance::carry_out(const Action& action, TimePoint now) {
                             "claimed them",
                             settings_.name),
                 settings_.name + "/garp");
-        announce(settings_.vips, garp->rounds, !garp->caused_by_peer);
+        announce(settings_.vips, garp->rounds, now, !garp->caused_by_peer);
     } else if (std::holds_alternative<ReportState>(action)) {
         world_.observer.state_changed({.instance = settings_.name,
                                        .state = machine_.state,
                                        .priority = machine_.priority,
                                        .at_ns = to_ns(now),
-                                       .announced_ns = announced_ns_});
+                                       .announced_ns = announcing_.first_ns});
     } else if (const auto* line = std::get_if<Log>(&action)) {
         std::string key;
         if (line->caused_by_peer())
@@ -101,10 +101,11 @@ void Instance::send_advert(std::uint8_t priority) {
                         .priority = priority,
                         .interval = settings_.policy.advert_interval,
                         .auth = settings_.auth,
-                        .addresses = advertised_};
+                        .addresses = advertised_,
+                        .plain_checksum = settings_.plain_checksum};
     const auto send_to = [&](const IpAddress& destination) {
         const auto bytes = encode(advert, settings_.policy.primary, destination, settings_.ttl);
-        if (auto sent = world_.transport.send(port_->ifindex, destination, bytes); !sent) {
+        if (auto sent = world_.transport.send(*port_, destination, bytes); !sent) {
             ++counters_.send_error;
             // A link that is down or gone has its own line.
             const int why = sent.error().errnum;
@@ -117,7 +118,7 @@ void Instance::send_advert(std::uint8_t priority) {
         ++counters_.advert_tx;
     };
     if (settings_.group) send_to(settings_.group);
-    for (const IpAddress& peer : settings_.peers) send_to(peer);
+    for (const UnicastPeer& peer : settings_.peers) send_to(peer.address);
 }
 
 void Instance::add_vips(TimePoint now) {
@@ -126,35 +127,38 @@ void Instance::add_vips(TimePoint now) {
     if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
 }
 
-void Instance::announce(std::span<const Vip> vips, std::uint32_t rounds, bool say_each) {
+void Instance::announce(std::span<const Vip> vips,
+                        std::uint32_t rounds,
+                        TimePoint now,
+                        bool say_each) {
     // Round by round over all addresses: the first announcement of each is what counts.
     for (std::uint32_t round = 0; round < rounds; ++round) {
         for (const Vip& vip : vips) {
             const Link* link = vip_set_.link_of(vip);
-            if (link == nullptr || link->loopback || !vip.prefix.address.is_v4()) continue;
+            if (link == nullptr || link->loopback) continue;
+            const IpAddress& address = vip.prefix.address;
             if (round == 0 && say_each)
-                world_.log(LogLevel::Info,
-                           fmt::format("Sending gratuitous ARP on {} for {}",
-                                       link->name,
-                                       vip.prefix.address.to_string()));
-            const ArpFrame frame = gratuitous_arp(link->mac, vip.prefix.address);
-            if (auto sent = world_.transport.send_frame(link->index, frame); !sent) {
-                ++counters_.send_error;
                 world_.log(
-                    LogLevel::Warning,
-                    fmt::format("({}) {} on {}", settings_.name, sent.error().message, link->name),
-                    settings_.name + "/send");
-                continue;
-            }
-            ++counters_.garp_tx;
-            if (announced_ns_ == 0) announced_ns_ = to_ns(world_.clock());
+                    LogLevel::Info,
+                    fmt::format("Sending {} on {} for {}",
+                                address.is_v4() ? "gratuitous ARP" : "unsolicited Neighbour Advert",
+                                link->name,
+                                address.to_string()));
+            world_.announcer.announce(announcing_, *link, address, now);
         }
     }
+    if (announcing_.error.empty()) return;
+    world_.log(LogLevel::Warning,
+               fmt::format("({}) {}", settings_.name, std::exchange(announcing_.error, {})),
+               settings_.name + "/send");
 }
 
 void Instance::restore_vips(TimePoint now) {
     last_verify_ = now;
-    const auto restored = vip_set_.add(settings_.vips);
+    std::vector<Vip> tracked;
+    for (const Vip& vip : settings_.vips)
+        if (!vip.no_track) tracked.push_back(vip);
+    const auto restored = vip_set_.add(tracked);
     if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
     if (restored.empty()) return;
     counters_.vip_restored += restored.size();
@@ -163,7 +167,7 @@ void Instance::restore_vips(TimePoint now) {
                    fmt::format(
                        "({}) VIP {} was missing, put back", settings_.name, vip.prefix.to_string()),
                    settings_.name + "/restore");
-    announce(restored, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1));
+    announce(restored, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1), now);
 }
 
 void Instance::address_removed(int ifindex, const IpAddress& address, TimePoint now) {
@@ -199,8 +203,10 @@ void Instance::tick(TimePoint now) {
 
 int Instance::affinity(int ifindex, const Envelope& envelope) const {
     if (!port_ || port_->ifindex != ifindex || envelope.claimed_vrid != settings_.vrid) return 0;
+    if (envelope.source.family() != settings_.family) return 0;
     if (settings_.group) return envelope.destination == settings_.group ? 2 : 1;
-    const bool peer = std::ranges::find(settings_.peers, envelope.source) != settings_.peers.end();
+    const bool peer = std::ranges::find(settings_.peers, envelope.source, &UnicastPeer::address) !=
+                      settings_.peers.end();
     return peer && !envelope.destination.is_multicast() ? 2 : 1;
 }
 
@@ -213,6 +219,7 @@ Expected Instance::expected() const {
             .group = settings_.group,
             .peers = settings_.peers,
             .addresses = advertised_,
+            .plain_checksum = settings_.plain_checksum,
             .address_check = settings_.address_check};
 }
 
@@ -241,7 +248,8 @@ void Instance::reject(Reject reason, const IpAddress& source) {
 }
 
 void Instance::note(const Decoded& decoded) {
-    if (decoded.notes.checksum_without_pseudo_header) ++counters_.checksum_without_pseudo_header;
+    if (decoded.notes.checksum_form_differs) ++counters_.checksum_form_differs;
+    if (decoded.notes.first_not_link_local) ++counters_.first_not_link_local;
     if (decoded.notes.address_list_differs) {
         ++counters_.address_list_differs;
         world_.log(LogLevel::Warning,
@@ -289,14 +297,17 @@ IpAddress Instance::choose_source(int ifindex, std::span<const IpAddress> vips) 
         world_.look_again = true;
         return settings_.policy.primary;
     }
-    // First choice a global address that is no VIP, then any that is no VIP, then any.
-    // The one in use stays while it is as good: peers break ties by it.
+    // First choice a global address that is no VIP, then any that is no VIP, then any; by IPv6
+    // multicast a link-local one (RFC 9568, 5.1.2.1). The one in use stays while it is as good:
+    // peers break ties by it.
+    const bool link_local = settings_.family == Family::V6 && settings_.group;
     IpAddress best;
     int best_rank = 0;
     for (const LinkAddress& address : *addresses) {
-        if (!address.prefix.address.is_v4()) continue;
+        if (address.prefix.address.family() != settings_.family) continue;
+        if (link_local && !address.prefix.address.is_link_local()) continue;
         const bool vip = std::ranges::find(vips, address.prefix.address) != vips.end();
-        const int rank = vip ? 1 : address.scope != 0 ? 2 : 3;
+        const int rank = vip ? 1 : address.scope != 0 && !link_local ? 2 : 3;
         const bool in_use = address.prefix.address == settings_.policy.primary;
         if (rank > best_rank || (rank == best_rank && in_use))
             best = address.prefix.address, best_rank = rank;
@@ -305,18 +316,19 @@ IpAddress Instance::choose_source(int ifindex, std::span<const IpAddress> vips) 
 }
 
 void Instance::leave_port() {
-    if (port_) world_.transport.close(port_->ifindex, port_->group);
+    if (port_) world_.transport.close(*port_);
     port_.reset();
 }
 
-void Instance::use_port(int ifindex, const IpAddress& group, std::string& fault) {
-    if (port_ && (port_->ifindex != ifindex || port_->group != group)) leave_port();
+void Instance::use_port(int ifindex, std::string& fault) {
+    const Port port{.ifindex = ifindex, .family = settings_.family, .group = settings_.group};
+    if (port_ && *port_ != port) leave_port();
     if (port_) return;
-    if (auto opened = world_.transport.open(ifindex, group); !opened) {
+    if (auto opened = world_.transport.open(port); !opened) {
         fault = opened.error().message;
         return;
     }
-    port_ = Port{ifindex, group};
+    port_ = port;
 }
 
 // Updates everything that hangs on the interface; returns why the instance cannot work, or "".
@@ -341,8 +353,13 @@ std::string Instance::look(std::span<const IpAddress> vips,
 
     std::string fault;
     settings_.policy.primary = choose_source(ifindex_, vips);
-    if (!settings_.policy.primary) fault = "interface " + link->name + " has no IPv4 address";
-    use_port(ifindex_, settings_.group, fault);
+    if (!settings_.policy.primary)
+        fault = fmt::format("interface {} has no {} address",
+                            link->name,
+                            settings_.family == Family::V4 ? "IPv4"
+                            : settings_.group              ? "link-local IPv6"
+                                                           : "IPv6");
+    use_port(ifindex_, fault);
 
     std::vector<Tracked> tracked;
     if (!settings_.dont_track_primary)
@@ -398,7 +415,8 @@ void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
     vip_set_.remove(gone);
     const auto added = vip_set_.add(settings_.vips);
     if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
-    if (!added.empty()) announce(added, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1));
+    if (!added.empty())
+        announce(added, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1), now);
 }
 
 void Instance::shutdown(TimePoint now) {
@@ -428,12 +446,13 @@ ipc::InstanceReport Instance::report() const {
                      {"advert_tx", counters_.advert_tx},
                      {"priority_zero_rx", counters_.priority_zero_rx},
                      {"priority_zero_tx", counters_.priority_zero_tx},
-                     {"garp_tx", counters_.garp_tx},
-                     {"send_error", counters_.send_error},
+                     {"garp_tx", announcing_.sent},
+                     {"send_error", counters_.send_error + announcing_.failed},
                      {"become_master", counters_.become_master},
                      {"release_master", counters_.release_master},
                      {"vip_restored", counters_.vip_restored},
-                     {"checksum_without_pseudo_header", counters_.checksum_without_pseudo_header},
+                     {"checksum_form_differs", counters_.checksum_form_differs},
+                     {"first_not_link_local", counters_.first_not_link_local},
                      {"address_list_differs", counters_.address_list_differs},
                      {"interval_differs", counters_.interval_differs}}};
     for (const Vip& vip : settings_.vips) report.vips.push_back(vip.prefix.to_string());

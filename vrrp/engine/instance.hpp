@@ -26,6 +26,9 @@ using ScriptResults = std::map<std::string, std::optional<bool>>;
 class Instance {
   public:
     Instance(World& world, InstanceSettings settings);
+    ~Instance() { world_.announcer.forget(announcing_); }
+    Instance(const Instance&) = delete;
+    Instance& operator=(const Instance&) = delete;
 
     const InstanceSettings& settings() const { return settings_; }
     const Machine& machine() const { return machine_; }
@@ -61,11 +64,14 @@ class Instance {
     void carry_out(const Action& action, TimePoint now);
     void send_advert(std::uint8_t priority);
     void add_vips(TimePoint now);
-    void announce(std::span<const Vip> vips, std::uint32_t rounds, bool say_each = true);
+    void announce(std::span<const Vip> vips,
+                  std::uint32_t rounds,
+                  TimePoint now,
+                  bool say_each = true);
     void restore_vips(TimePoint now);
     void note(const Decoded& decoded);
     void reject(Reject reason, const IpAddress& source);
-    void use_port(int ifindex, const IpAddress& group, std::string& fault);
+    void use_port(int ifindex, std::string& fault);
     void leave_port();
     const Link* resolve_interface() const;
     IpAddress choose_source(int ifindex, std::span<const IpAddress> vips) const;
@@ -80,29 +86,25 @@ class Instance {
     std::vector<IpAddress> advertised_;
 
     int ifindex_ = 0;
-    struct Port {
-        int ifindex = 0;
-        IpAddress group;
-    };
     std::optional<Port> port_;
     std::string interface_name_;
     std::string fault_;
     std::optional<TimePoint> verify_at_;
     TimePoint last_verify_;
     TimePoint last_transition_;
-    std::uint64_t announced_ns_ = 0;
+    Announcer::Client announcing_;
 
     struct Counters {
         std::uint64_t advert_rx = 0;
         std::uint64_t advert_tx = 0;
         std::uint64_t priority_zero_rx = 0;
         std::uint64_t priority_zero_tx = 0;
-        std::uint64_t garp_tx = 0;
         std::uint64_t send_error = 0;
         std::uint64_t become_master = 0;
         std::uint64_t release_master = 0;
         std::uint64_t vip_restored = 0;
-        std::uint64_t checksum_without_pseudo_header = 0;
+        std::uint64_t checksum_form_differs = 0;
+        std::uint64_t first_not_link_local = 0;
         std::uint64_t address_list_differs = 0;
         std::uint64_t interval_differs = 0;
         std::array<std::uint64_t, kRejects.size()> rejected{};

@@ -21,6 +21,7 @@ struct Vip {
     std::optional<IpAddress> broadcast;
     std::uint8_t scope = 0;  ///< RT_SCOPE_*
     bool excluded = false;   ///< held, but not named in the adverts; any family
+    bool no_track = false;   ///< not put back when somebody removes it
     bool operator==(const Vip&) const = default;
 };
 
@@ -40,12 +41,14 @@ struct InstanceSettings {
     std::string name;
     std::string interface;  ///< may be empty with unicast: the one that holds `source`
     std::uint8_t vrid = 0;
-    Policy policy;  ///< `grouped` and `primary` are filled in by the engine
+    Family family = Family::V4;  ///< of the adverts and of the VIPs that they name
+    Policy policy;               ///< `grouped` and `primary` are filled in by the engine
     std::optional<AuthPass> auth;
-    IpAddress source;              ///< mcast_src_ip or unicast_src_ip; none: the interface's first
-    IpAddress group;               ///< multicast group; none: unicast to `peers`
-    std::vector<IpAddress> peers;  ///< unicast only
+    IpAddress source;  ///< mcast_src_ip or unicast_src_ip; none: the interface's first
+    IpAddress group;   ///< multicast group; none: unicast to `peers`
+    std::vector<UnicastPeer> peers;  ///< unicast only
     std::uint8_t ttl = 255;
+    bool plain_checksum = false;  ///< see Advert
     std::vector<Vip> vips;
     std::vector<ScriptTrack> scripts;
     std::vector<InterfaceTrack> interfaces;
@@ -58,9 +61,19 @@ struct GroupSettings {
     std::vector<std::string> members;
 };
 
+/// Interfaces whose announcements together keep a distance in time.
+struct AnnounceGroup {
+    std::vector<std::string> interfaces{};  ///< empty: each interface by itself that no other names
+    Nanos arp_interval{0};
+    Nanos na_interval{0};
+};
+
 struct EngineSettings {
-    std::vector<InstanceSettings> instances;
-    std::vector<GroupSettings> groups;
+    std::vector<InstanceSettings> instances{};
+    std::vector<GroupSettings> groups{};
+    std::vector<AnnounceGroup> announce_groups{};
+    /// After start() no instance becomes master before this, unless it has lost another master.
+    Nanos startup_delay{0};
 };
 
 }  // namespace vipd::vrrp

@@ -2,6 +2,7 @@
 // What an instance acts upon, gathered: the kernel, the wire, the clock, and who is told.
 #pragma once
 
+#include "vrrp/engine/announcer.hpp"
 #include "vrrp/transport/transport.hpp"
 
 #include <vipd/ipc.hpp>
@@ -42,12 +43,13 @@ struct World {
     Observer& observer;
     /// CLOCK_MONOTONIC, for the moments that are measured; decisions take the time they are given.
     std::function<TimePoint()> clock;
+    Announcer announcer{transport, clock};
     /// The interfaces as of the last refresh.
-    std::vector<Link> interfaces;
+    std::vector<Link> interfaces{};
     /// Netlink did not answer some question: it is asked again in a second.
     bool look_again = false;
     /// Lines of the work in hand: written when it is done, since writing may take long.
-    std::vector<LogLine> lines;
+    std::vector<LogLine> lines{};
 
     const Link* find(const std::string& name) const {
         for (const Link& link : interfaces)

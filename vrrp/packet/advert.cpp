@@ -10,6 +10,7 @@ namespace vipd::vrrp {
 namespace {
 
 constexpr std::size_t kIpHeader = 20;
+constexpr std::size_t kIp6Header = 40;
 constexpr std::size_t kFixed = 8;
 constexpr std::size_t kAuth = 8;
 constexpr std::uint8_t kTypeAdvertisement = 1;
@@ -31,6 +32,10 @@ IpAddress read_v4(std::span<const std::uint8_t> bytes, std::size_t at) {
     return IpAddress::v4(bytes.subspan(at).first<4>());
 }
 
+IpAddress read_v6(std::span<const std::uint8_t> bytes, std::size_t at) {
+    return IpAddress::v6(bytes.subspan(at).first<16>());
+}
+
 std::uint32_t pseudo_header(const IpAddress& source, const IpAddress& destination, std::size_t n) {
     std::uint32_t sum = checksum_add(source.bytes());
     sum = checksum_add(destination.bytes(), sum);
@@ -47,13 +52,15 @@ bool equal_in_constant_time(std::span<const std::uint8_t> a, std::span<const std
 
 // As sets: routers may list them in any order. Sorted, so that a flood of long lists in the worst
 // order costs no more than one in ours.
+template <std::size_t kSize>
 bool same_addresses(std::span<const std::uint8_t> list, std::span<const IpAddress> ours) {
-    if (list.size() != ours.size() * 4) return false;
-    std::array<std::uint32_t, 255> theirs{};
-    std::array<std::uint32_t, 255> mine{};
+    if (list.size() != ours.size() * kSize) return false;
+    using Address = std::array<std::uint8_t, kSize>;
+    std::array<Address, 255> theirs;  // NOLINT: as much as is compared is filled
+    std::array<Address, 255> mine;    // NOLINT
     for (std::size_t i = 0; i < ours.size(); ++i) {
-        theirs[i] = read_v4(list, i * 4).v4_host_order();
-        mine[i] = ours[i].v4_host_order();
+        std::ranges::copy(list.subspan(i * kSize, kSize), theirs[i].begin());
+        std::ranges::copy(ours[i].bytes(), mine[i].begin());
     }
     const auto size = static_cast<std::ptrdiff_t>(ours.size());
     std::sort(theirs.begin(), theirs.begin() + size);
@@ -61,20 +68,57 @@ bool same_addresses(std::span<const std::uint8_t> list, std::span<const IpAddres
     return std::equal(mine.begin(), mine.begin() + size, theirs.begin());
 }
 
+bool is_broadcast(const IpAddress& address) {
+    return address.is_v4() && address.v4_host_order() == 0xffffffffU;
+}
+
 std::optional<Reject> check_way(const Envelope& envelope, const Expected& expected) {
+    const IpAddress& from = envelope.source;
     const bool multicast = static_cast<bool>(expected.group);
+    const auto peer = std::ranges::find(expected.peers, from, &UnicastPeer::address);
+    const bool known_peer = !multicast && peer != expected.peers.end();
     // A unicast peer may be several hops away; what protects then is the list of peers.
     if (multicast && envelope.ttl != 255) return Reject::Ttl;
+    if (known_peer && (envelope.ttl < peer->min_ttl || envelope.ttl > peer->max_ttl))
+        return Reject::Ttl;
     if (multicast ? envelope.destination != expected.group : envelope.destination.is_multicast())
         return Reject::Destination;
-    if (envelope.source.is_multicast() || envelope.source.is_unspecified() ||
-        envelope.source.v4_host_order() == 0xffffffffU)
-        return Reject::Source;
-    if (envelope.source == expected.own) return Reject::OwnAddress;
-    if (!multicast && std::find(expected.peers.begin(), expected.peers.end(), envelope.source) ==
-                          expected.peers.end())
-        return Reject::UnicastPeer;
+    if (from.is_multicast() || from.is_unspecified() || is_broadcast(from)) return Reject::Source;
+    // RFC 9568, 5.1.2.1.
+    if (multicast && from.is_v6() && !from.is_link_local()) return Reject::Source;
+    if (from == expected.own) return Reject::OwnAddress;
+    if (!multicast && !known_peer) return Reject::UnicastPeer;
     return std::nullopt;
+}
+
+tl::expected<Envelope, Reject> open_v4(std::span<const std::uint8_t> datagram) {
+    if (datagram.size() < kIpHeader) return tl::unexpected(Reject::IpHeader);
+    const std::size_t header = static_cast<std::size_t>(datagram[0] & 0x0f) * 4;
+    if (header < kIpHeader || header > datagram.size()) return tl::unexpected(Reject::IpHeader);
+    const std::size_t total = read_u16(datagram, 2);
+    if (total > datagram.size() || total < header) return tl::unexpected(Reject::IpLength);
+    if (checksum_finish(checksum_add(datagram.first(header))) != 0)
+        return tl::unexpected(Reject::IpChecksum);
+    if (datagram[9] != kProtocolVrrp) return tl::unexpected(Reject::Protocol);
+    return Envelope{.source = read_v4(datagram, 12),
+                    .destination = read_v4(datagram, 16),
+                    .ttl = datagram[8],
+                    .payload = datagram.subspan(header, total - header),
+                    .claimed_vrid = std::nullopt};
+}
+
+// Extension headers are the kernel's to skip: what it hands over begins with the advert, and the
+// header in front of it has been made by RawTransport.
+tl::expected<Envelope, Reject> open_v6(std::span<const std::uint8_t> datagram) {
+    if (datagram.size() < kIp6Header) return tl::unexpected(Reject::IpHeader);
+    const std::size_t length = read_u16(datagram, 4);
+    if (kIp6Header + length > datagram.size()) return tl::unexpected(Reject::IpLength);
+    if (datagram[6] != kProtocolVrrp) return tl::unexpected(Reject::Protocol);
+    return Envelope{.source = read_v6(datagram, 8),
+                    .destination = read_v6(datagram, 24),
+                    .ttl = datagram[7],
+                    .payload = datagram.subspan(kIp6Header, length),
+                    .claimed_vrid = std::nullopt};
 }
 
 }  // namespace
@@ -88,21 +132,10 @@ AuthPass make_auth_pass(std::string_view text) {
 tl::expected<Envelope, Reject> open_envelope(std::span<const std::uint8_t> datagram,
                                              bool truncated) {
     if (truncated) return tl::unexpected(Reject::Truncated);
-    if (datagram.size() < kIpHeader || datagram[0] >> 4 != 4)
-        return tl::unexpected(Reject::IpHeader);
-    const std::size_t header = static_cast<std::size_t>(datagram[0] & 0x0f) * 4;
-    if (header < kIpHeader || header > datagram.size()) return tl::unexpected(Reject::IpHeader);
-    const std::size_t total = read_u16(datagram, 2);
-    if (total > datagram.size() || total < header) return tl::unexpected(Reject::IpLength);
-    if (checksum_finish(checksum_add(datagram.first(header))) != 0)
-        return tl::unexpected(Reject::IpChecksum);
-    if (datagram[9] != kProtocolVrrp) return tl::unexpected(Reject::Protocol);
-    Envelope envelope{.source = read_v4(datagram, 12),
-                      .destination = read_v4(datagram, 16),
-                      .ttl = datagram[8],
-                      .payload = datagram.subspan(header, total - header),
-                      .claimed_vrid = std::nullopt};
-    if (envelope.payload.size() >= 2) envelope.claimed_vrid = envelope.payload[1];
+    const unsigned version = datagram.empty() ? 0U : datagram[0] >> 4U;
+    if (version != 4 && version != 6) return tl::unexpected(Reject::IpHeader);
+    auto envelope = version == 4 ? open_v4(datagram) : open_v6(datagram);
+    if (envelope && envelope->payload.size() >= 2) envelope->claimed_vrid = envelope->payload[1];
     return envelope;
 }
 
@@ -113,10 +146,14 @@ tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& e
     if (bytes.size() < kFixed) return tl::unexpected(Reject::Length);
     const std::uint8_t version = bytes[0] >> 4;
     const std::size_t count = bytes[3];
-    const std::size_t body = kFixed + count * 4;
+    const bool v4 = envelope.source.is_v4();
+    const std::size_t width = v4 ? 4 : 16;
+    const std::size_t body = kFixed + count * width;
     if ((version == 2 && bytes.size() != body + kAuth) || (version == 3 && bytes.size() != body))
         return tl::unexpected(Reject::Length);
-    if (version != expected.version) return tl::unexpected(Reject::Version);
+    // RFC 3768 is for IPv4 alone.
+    if (version != expected.version || (version == 2 && !v4))
+        return tl::unexpected(Reject::Version);
     if ((bytes[0] & 0x0f) != kTypeAdvertisement) return tl::unexpected(Reject::Type);
     if (bytes[1] != expected.vrid || bytes[1] == 0) return tl::unexpected(Reject::Vrid);
 
@@ -127,8 +164,9 @@ tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& e
     } else {
         const auto pseudo = pseudo_header(envelope.source, envelope.destination, bytes.size());
         const bool with = checksum_finish(sum + pseudo) == 0;
-        if (!with && checksum_finish(sum) != 0) return tl::unexpected(Reject::Checksum);
-        result.notes.checksum_without_pseudo_header = !with;
+        const bool without = v4 && checksum_finish(sum) == 0;
+        if (!with && !without) return tl::unexpected(Reject::Checksum);
+        result.notes.checksum_form_differs = expected.plain_checksum ? !without : !with;
     }
     if (count == 0) return tl::unexpected(Reject::AddressCount);
 
@@ -147,9 +185,10 @@ tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& e
             return tl::unexpected(Reject::AuthFailure);
     }
 
-    const auto list = bytes.subspan(kFixed, count * 4);
+    const auto list = bytes.subspan(kFixed, count * width);
     if (expected.address_check != Expected::AddressCheck::Skip &&
-        !same_addresses(list, expected.addresses)) {
+        !(v4 ? same_addresses<4>(list, expected.addresses)
+             : same_addresses<16>(list, expected.addresses))) {
         // RFC 3768, 7.1 lets an address owner differ.
         if (expected.address_check == Expected::AddressCheck::Drop &&
             !(version == 2 && bytes[2] == kOwnerPriority))
@@ -164,8 +203,9 @@ tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& e
     result.advert.interval = interval;
     result.advert.auth = expected.auth && version == 2 ? expected.auth : std::nullopt;
     result.advert.addresses.reserve(count);
-    for (std::size_t at = 0; at < list.size(); at += 4)
-        result.advert.addresses.push_back(read_v4(list, at));
+    for (std::size_t at = 0; at < list.size(); at += width)
+        result.advert.addresses.push_back(v4 ? read_v4(list, at) : read_v6(list, at));
+    result.notes.first_not_link_local = !v4 && !result.advert.addresses.front().is_link_local();
     return result;
 }
 
@@ -174,19 +214,32 @@ std::vector<std::uint8_t> encode(const Advert& advert,
                                  const IpAddress& destination,
                                  std::uint8_t ttl) {
     const std::size_t count = std::min<std::size_t>(advert.addresses.size(), 255);
-    const std::size_t length = kFixed + count * 4 + (advert.version == 2 ? kAuth : 0);
-    std::vector<std::uint8_t> out(kIpHeader + length);
-    const std::span header(out.data(), kIpHeader);
-    const std::span body(out.data() + kIpHeader, length);
+    const bool v4 = source.is_v4();
+    const std::size_t width = v4 ? 4 : 16;
+    const std::size_t front = v4 ? kIpHeader : kIp6Header;
+    const std::size_t length = kFixed + count * width + (advert.version == 2 ? kAuth : 0);
+    std::vector<std::uint8_t> out(front + length);
+    const std::span header(out.data(), front);
+    const std::span body(out.data() + front, length);
 
-    header[0] = 0x45;
-    header[1] = kTosInternetworkControl;
-    write_u16(header, 2, out.size());
-    header[8] = ttl;
-    header[9] = kProtocolVrrp;
-    std::ranges::copy(source.bytes(), header.begin() + 12);
-    std::ranges::copy(destination.bytes(), header.begin() + 16);
-    write_u16(header, 10, checksum_finish(checksum_add(header)));
+    if (v4) {
+        header[0] = 0x45;
+        header[1] = kTosInternetworkControl;
+        write_u16(header, 2, out.size());
+        header[8] = ttl;
+        header[9] = kProtocolVrrp;
+        std::ranges::copy(source.bytes(), header.begin() + 12);
+        std::ranges::copy(destination.bytes(), header.begin() + 16);
+        write_u16(header, 10, checksum_finish(checksum_add(header)));
+    } else {
+        header[0] = 0x60 | kTosInternetworkControl >> 4;
+        header[1] = (kTosInternetworkControl & 0x0f) << 4;
+        write_u16(header, 4, length);
+        header[6] = kProtocolVrrp;
+        header[7] = ttl;
+        std::ranges::copy(source.bytes(), header.begin() + 8);
+        std::ranges::copy(destination.bytes(), header.begin() + 24);
+    }
 
     body[0] = static_cast<std::uint8_t>((advert.version << 4) | kTypeAdvertisement);
     body[1] = advert.vrid;
@@ -202,13 +255,14 @@ std::vector<std::uint8_t> encode(const Advert& advert,
     }
     for (std::size_t i = 0; i < count; ++i)
         std::ranges::copy(advert.addresses[i].bytes(),
-                          body.begin() + static_cast<std::ptrdiff_t>(kFixed + i * 4));
+                          body.begin() + static_cast<std::ptrdiff_t>(kFixed + i * width));
     if (advert.version == 2 && advert.auth)
         std::ranges::copy(*advert.auth,
-                          body.begin() + static_cast<std::ptrdiff_t>(kFixed + count * 4));
+                          body.begin() + static_cast<std::ptrdiff_t>(kFixed + count * width));
 
     std::uint32_t sum = checksum_add(body);
-    if (advert.version == 3) sum += pseudo_header(source, destination, length);
+    if (advert.version == 3 && !(v4 && advert.plain_checksum))
+        sum += pseudo_header(source, destination, length);
     write_u16(body, 6, checksum_finish(sum));
     return out;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The VRRP advertisement over IPv4, version 2 (RFC 3768, PASS of RFC 2338) and 3 (RFC 5798, 9568):
-// bytes to values and back. Pure; nothing here allocates before a packet has passed every check.
+// The VRRP advertisement, version 2 (RFC 3768, PASS of RFC 2338; IPv4) and 3 (RFC 5798, 9568; IPv4
+// and IPv6): bytes to values and back. Pure; nothing here allocates before a packet has passed
+// every check.
 #pragma once
 
 #include "vrrp/packet/reject.hpp"
@@ -21,8 +22,8 @@ namespace vipd::vrrp {
 inline constexpr std::uint8_t kProtocolVrrp = 112;
 inline constexpr std::uint8_t kOwnerPriority = 255;
 inline constexpr std::uint8_t kResignPriority = 0;
-/// IP header with options, fixed part, 255 addresses, authentication: no advert is larger.
-inline constexpr std::size_t kMaxAdvert = 60 + 8 + 255 * 4 + 8;
+/// IPv6 header, fixed part, 255 addresses: no advert is larger, with or without authentication.
+inline constexpr std::size_t kMaxAdvert = 40 + 8 + 255 * 16;
 
 /// The password as it stands in the packet: 8 bytes, zero-padded (RFC 2338, 5.3.6.2).
 using AuthPass = std::array<std::uint8_t, 8>;
@@ -35,15 +36,20 @@ struct Advert {
     std::uint8_t priority = 0;
     Nanos interval{Seconds(1)};  ///< v2: whole seconds 1..255; v3: 10 ms .. 40.95 s
     std::optional<AuthPass> auth;
-    std::vector<IpAddress> addresses;  ///< IPv4, at most 255
+    std::vector<IpAddress> addresses;  ///< of one family, at most 255
+    /// v3 over IPv4: checksum of the message alone (RFC 9568) instead of the deployed form with a
+    /// pseudo header (RFC 5798 as everybody reads it).
+    bool plain_checksum = false;
     bool operator==(const Advert&) const = default;
 };
 
 /// Things seen in an accepted advert that an operator should know of.
 struct Notes {
-    bool checksum_without_pseudo_header = false;  ///< v3, RFC 9568's form; we send the older one
+    bool checksum_form_differs = false;  ///< v3 over IPv4: with the pseudo header, ours without
+                                         ///< it, or the reverse
     bool address_list_differs = false;
-    bool interval_differs = false;  ///< v3: adopted while backup
+    bool interval_differs = false;      ///< v3: adopted while backup
+    bool first_not_link_local = false;  ///< IPv6, RFC 9568 5.2.9
     bool operator==(const Notes&) const = default;
 };
 
@@ -51,10 +57,18 @@ struct Notes {
 struct Envelope {
     IpAddress source;
     IpAddress destination;
-    std::uint8_t ttl = 0;
+    std::uint8_t ttl = 0;  ///< IPv6: hop limit
     std::span<const std::uint8_t> payload;
     /// The second payload byte, unverified: only for finding the instance to decode() against.
     std::optional<std::uint8_t> claimed_vrid;
+};
+
+/// Who may send adverts to us by unicast, and from how far away.
+struct UnicastPeer {
+    IpAddress address;
+    std::uint8_t min_ttl = 0;
+    std::uint8_t max_ttl = 255;
+    bool operator==(const UnicastPeer&) const = default;
 };
 
 /// What an instance expects of the adverts that it accepts.
@@ -63,10 +77,11 @@ struct Expected {
     std::uint8_t vrid = 0;
     Nanos interval{Seconds(1)};
     std::optional<AuthPass> auth;
-    IpAddress own;                     ///< our primary address
-    IpAddress group;                   ///< multicast destination; none: unicast
-    std::span<const IpAddress> peers;  ///< unicast: accepted senders
+    IpAddress own;                       ///< our primary address; its family is the instance's
+    IpAddress group;                     ///< multicast destination; none: unicast
+    std::span<const UnicastPeer> peers;  ///< unicast: accepted senders
     std::span<const IpAddress> addresses;
+    bool plain_checksum = false;  ///< what we send ourselves; both are accepted
     enum class AddressCheck : std::uint8_t { Skip, Note, Drop } address_check = AddressCheck::Note;
 };
 
@@ -76,16 +91,16 @@ struct Decoded {
     Notes notes;
 };
 
-/// Looks at the IP header (with options; padding after the datagram is tolerated). `truncated`: the
-/// kernel had more bytes than the buffer took.
+/// Looks at the IPv4 or IPv6 header (with options or extension headers; padding after the datagram
+/// is tolerated). `truncated`: the kernel had more bytes than the buffer took.
 tl::expected<Envelope, Reject> open_envelope(std::span<const std::uint8_t> datagram,
                                              bool truncated);
 
 /// Checks the rest in the order of Reject. v3 over IPv4: both checksum forms are accepted.
 tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& expected);
 
-/// The whole datagram, IP header included: TOS 0xc0 (RFC 791 internetwork control), identification
-/// left 0 for the kernel, no fragmentation flags.
+/// The whole datagram, IP header included: TOS or traffic class 0xc0 (RFC 791 internetwork
+/// control), identification left 0 for the kernel, no fragmentation flags.
 std::vector<std::uint8_t> encode(const Advert& advert,
                                  const IpAddress& source,
                                  const IpAddress& destination,

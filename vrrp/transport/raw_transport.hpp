@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transport over one raw socket (IPPROTO_VRRP, own IP headers) per interface and one packet socket
-// for ARP. Needs CAP_NET_RAW.
+// Transport over raw sockets with own IP headers, one per interface, family and protocol, and one
+// packet socket for ARP and ND. Needs CAP_NET_RAW.
 #pragma once
 
 #include "userspace/base/event_loop.hpp"
@@ -18,29 +18,30 @@ class RawTransport final : public Transport {
     static Result<std::unique_ptr<RawTransport>> create(EventLoop& loop);
 
     void set_receiver(Receiver receiver) override { receiver_ = std::move(receiver); }
-    Result<> open(int ifindex, const IpAddress& group) override;
-    void close(int ifindex, const IpAddress& group) override;
-    Result<> send(int ifindex,
+    Result<> open(const Port& port) override;
+    void close(const Port& port) override;
+    Result<> send(const Port& port,
                   const IpAddress& destination,
                   std::span<const std::uint8_t> datagram) override;
     Result<> send_frame(int ifindex, std::span<const std::uint8_t> frame) override;
     void drain() override;
 
   private:
-    struct Port {
+    struct Socket {
         Fd fd;
         EventLoop::Source source;
         std::map<IpAddress, int> users;  // of each group; none: unicast
     };
 
     RawTransport(EventLoop& loop, Fd packet) : loop_(loop), packet_(std::move(packet)) {}
-    Result<Port> make_port(int ifindex);
-    void receive(int ifindex);
+    Result<Socket> make_socket(const Port& key);
+    /// At most a batch, then timers and other sources get their turn.
+    void receive(const Port& key);
 
     EventLoop& loop_;
     Fd packet_;
     Receiver receiver_;
-    std::map<int, Port> ports_;
+    std::map<Port, Socket> sockets_;  // by Port without group
 };
 
 }  // namespace vipd::vrrp

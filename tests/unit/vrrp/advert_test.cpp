@@ -2,7 +2,7 @@
 #include "vrrp/packet/advert.hpp"
 
 #include "tests/unit/vrrp/packets.hpp"
-#include "vrrp/packet/arp.hpp"
+#include "vrrp/packet/announce.hpp"
 
 #include <gtest/gtest.h>
 
@@ -343,7 +343,7 @@ TEST(VrrpDecode, AcceptsBothChecksumFormsOfVersion3) {
     raw.sum = Raw::Sum::Message;
     const auto result = decode_bytes(raw.bytes(), expect_v3());
     ASSERT_TRUE(result);
-    EXPECT_TRUE(result->notes.checksum_without_pseudo_header);
+    EXPECT_TRUE(result->notes.checksum_form_differs);
 }
 
 TEST(VrrpDecode, RejectsVersion3WithAuthenticationDataByItsLength) {

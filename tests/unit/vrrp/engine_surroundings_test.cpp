@@ -48,7 +48,7 @@ TEST_F(VrrpEngine, MissingInterfaceIsAFaultUntilItAppears) {
     links.announce({LinkEvent::Kind::Address, 7, ip("10.7.0.1"), false});
     deliver_events();
     EXPECT_EQ(state(), State::Backup);
-    EXPECT_TRUE(transport.opened.contains({7, ip("224.0.0.18")}));
+    EXPECT_TRUE(transport.listens(7, ip("224.0.0.18")));
 }
 
 TEST_F(VrrpEngine, RecreatedInterfaceIsUsedUnderItsNewIndex) {
@@ -59,7 +59,7 @@ TEST_F(VrrpEngine, RecreatedInterfaceIsUsedUnderItsNewIndex) {
     links.announce({LinkEvent::Kind::Link, kEth0, {}, true});
     deliver_events();
     EXPECT_EQ(state(), State::Fault);
-    EXPECT_FALSE(transport.opened.contains({kEth0, ip("224.0.0.18")}));
+    EXPECT_FALSE(transport.listens(kEth0, ip("224.0.0.18")));
     links.add_link(9, "eth0");
     assign(9, "10.9.0.1/24");
     links.announce({LinkEvent::Kind::Link, 9, {}, false});

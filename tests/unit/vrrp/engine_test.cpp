@@ -3,7 +3,7 @@
 #include "vrrp/engine/engine.hpp"
 
 #include "tests/unit/vrrp/engine_fixture.hpp"
-#include "vrrp/packet/arp.hpp"
+#include "vrrp/packet/announce.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ using testing::Not;
 
 TEST_F(VrrpEngine, BecomesMasterInTheRightOrderAndWithTheRightBytes) {
     run({instance()});
-    EXPECT_TRUE(transport.opened.contains({kEth0, ip("224.0.0.18")}));
+    EXPECT_TRUE(transport.listens(kEth0, ip("224.0.0.18")));
     links.calls.clear();
     pass(kDown100);
 
@@ -226,14 +226,14 @@ TEST_F(VrrpEngine, UnicastGoesToEachPeerFromTheGivenAddress) {
     settings.group = {};
     settings.source = ip("10.9.0.1");
     settings.interface = "";  // found by the address
-    settings.peers = {ip("10.9.0.2"), ip("10.77.0.2")};
+    settings.peers = {{ip("10.9.0.2")}, {ip("10.77.0.2")}};
     settings.ttl = 64;
     run({settings});
     pass(kDown100);
     EXPECT_EQ(wire()[0], "51:100 > 10.9.0.2");
     EXPECT_EQ(wire()[1], "51:100 > 10.77.0.2");
     EXPECT_EQ(transport.sent[1].bytes[8], 64);
-    EXPECT_TRUE(transport.opened.contains({kEth0, IpAddress()}));
+    EXPECT_TRUE(transport.listens(kEth0, IpAddress()));
     Raw raw = advert(150, "10.77.0.2");
     raw.destination = ip("10.9.0.1");
     raw.ttl = 60;
@@ -248,8 +248,8 @@ TEST_F(VrrpEngine, SameVridWithOtherPeersOnOneInterface) {
     InstanceSettings a = instance("A");
     InstanceSettings b = instance("B");
     a.group = b.group = {};
-    a.peers = {ip("10.9.0.2")};
-    b.peers = {ip("10.9.0.3")};
+    a.peers = {{ip("10.9.0.2")}};
+    b.peers = {{ip("10.9.0.3")}};
     b.vips = {
         {.prefix = *IpPrefix::parse("10.9.0.200/32"), .device = {}, .label = {}, .broadcast = {}}};
     a.source = ip("10.9.0.1");

@@ -22,11 +22,17 @@ class FakeTransport final : public Transport {
         Bytes bytes;
         std::size_t netlink_calls = 0;  ///< made before it
         bool is_frame() const { return !destination; }
-        std::uint8_t vrid() const { return bytes.at(21); }
-        std::uint8_t priority() const { return bytes.at(22); }
+        std::size_t body() const { return destination.is_v4() ? 20 : 40; }
+        std::uint8_t vrid() const { return bytes.at(body() + 1); }
+        std::uint8_t priority() const { return bytes.at(body() + 2); }
     };
     std::vector<Sent> sent;
-    std::map<std::pair<int, IpAddress>, int> opened;
+    std::map<Port, int> opened;
+    bool listens(int ifindex, const IpAddress& group) const {
+        return std::ranges::any_of(opened, [&](const auto& one) {
+            return one.first.ifindex == ifindex && one.first.group == group;
+        });
+    }
     int fail_errno = 0;  ///< not 0: sends and opens fail with it
     std::function<void()> on_drain;
 
@@ -35,21 +41,23 @@ class FakeTransport final : public Transport {
     }
 
     void set_receiver(Receiver receiver) override { receiver_ = std::move(receiver); }
-    Result<> open(int ifindex, const IpAddress& group) override {
+    Result<> open(const Port& port) override {
         if (fail_errno != 0) return vipd::fail_errno(fail_errno, "open");
-        ++opened[{ifindex, group}];
+        ++opened[port];
         return {};
     }
-    void close(int ifindex, const IpAddress& group) override {
-        const auto at = opened.find({ifindex, group});
+    void close(const Port& port) override {
+        const auto at = opened.find(port);
         if (at != opened.end() && --at->second == 0) opened.erase(at);
     }
-    Result<> send(int ifindex,
+    Result<> send(const Port& port,
                   const IpAddress& destination,
                   std::span<const std::uint8_t> datagram) override {
         if (fail_errno != 0) return vipd::fail_errno(fail_errno, "send");
-        sent.push_back(
-            {ifindex, destination, Bytes(datagram.begin(), datagram.end()), links_.calls.size()});
+        sent.push_back({port.ifindex,
+                        destination,
+                        Bytes(datagram.begin(), datagram.end()),
+                        links_.calls.size()});
         return {};
     }
     Result<> send_frame(int ifindex, std::span<const std::uint8_t> frame) override {

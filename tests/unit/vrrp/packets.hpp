@@ -66,7 +66,8 @@ struct Raw {
     std::size_t padding = 0;
     bool truncated = false;
 
-    Bytes bytes() const {
+    /// The advert alone, its checksum right unless told.
+    Bytes body() const {
         Bytes body(8);
         body[0] = static_cast<std::uint8_t>(version << 4 | type);
         body[1] = vrid;
@@ -92,7 +93,27 @@ struct Raw {
         if (sum == Sum::Wrong) value = static_cast<std::uint16_t>(value ^ 0x0100);
         body[6] = static_cast<std::uint8_t>(value >> 8);
         body[7] = static_cast<std::uint8_t>(value & 0xff);
+        return body;
+    }
 
+    /// With its header; `ip_version` 6 makes the one that RawTransport makes.
+    Bytes bytes() const {
+        const Bytes body = this->body();
+        if (source.is_v6()) {
+            Bytes out(40);
+            out[0] = static_cast<std::uint8_t>((ip_version == 4 ? 6 : ip_version) << 4);
+            const auto length =
+                static_cast<unsigned>(static_cast<int>(body.size()) + total_length_error);
+            out[4] = static_cast<std::uint8_t>(length >> 8);
+            out[5] = static_cast<std::uint8_t>(length & 0xff);
+            out[6] = protocol;
+            out[7] = ttl;
+            std::ranges::copy(source.bytes(), out.begin() + 8);
+            std::ranges::copy(destination.bytes(), out.begin() + 24);
+            out.insert(out.end(), body.begin(), body.end());
+            out.resize(out.size() + padding);
+            return out;
+        }
         Bytes out(20 + options);
         out[0] = static_cast<std::uint8_t>(ip_version << 4 | (out.size() / 4));
         const auto length =
@@ -116,7 +137,7 @@ struct Raw {
 };
 
 inline const std::vector<IpAddress> kAddresses = {ip("10.9.0.100"), ip("10.9.0.101")};
-inline const std::vector<IpAddress> kPeers = {ip("10.9.0.1"), ip("10.9.0.3")};
+inline const std::vector<UnicastPeer> kPeers = {{ip("10.9.0.1")}, {ip("10.9.0.3")}};
 
 /// What the instance at 10.9.0.2 expects of Raw{}.
 inline Expected expect_v2() {
@@ -142,6 +163,28 @@ inline Expected expect_v3() {
 inline Expected unicast(Expected expected) {
     expected.group = {};
     expected.peers = kPeers;
+    return expected;
+}
+
+inline const std::vector<IpAddress> kAddresses6 = {ip("fe80::100"), ip("2001:db8::100")};
+
+/// Version 3 over IPv6, from fe80::1; what the instance at fe80::2 expects.
+inline Raw raw_v6() {
+    Raw raw;
+    raw.version = 3;
+    raw.interval = 10;
+    raw.auth.clear();
+    raw.source = ip("fe80::1");
+    raw.destination = ip("ff02::12");
+    raw.addresses = kAddresses6;
+    return raw;
+}
+
+inline Expected expect_v6() {
+    Expected expected = expect_v3();
+    expected.own = ip("fe80::2");
+    expected.group = ip("ff02::12");
+    expected.addresses = kAddresses6;
     return expected;
 }
 

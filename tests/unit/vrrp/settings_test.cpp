@@ -87,7 +87,7 @@ TEST(VrrpSettings, UnicastHasPeersInsteadOfAGroup) {
    10.9.0.3
  })");
     EXPECT_FALSE(one.group);
-    EXPECT_EQ(one.peers, (std::vector{ip("10.9.0.2"), ip("10.9.0.3")}));
+    EXPECT_EQ(one.peers, (std::vector<vrrp::UnicastPeer>{{ip("10.9.0.2")}, {ip("10.9.0.3")}}));
     EXPECT_EQ(one.source, ip("10.9.0.1"));
     EXPECT_EQ(one.ttl, 64);
 }
