@@ -139,12 +139,23 @@ static __always_inline __u32 flow_timeout(const struct vipd_service *service,
 	return service->timeout_ticks[state];
 }
 
+/* Counts a flow for its real, in (1) or out (-1). The caller holds the slot. */
+static __always_inline void flow_count(__u32 real, __u32 protocol, __u32 state,
+				       int by)
+{
+	struct vipd_load *load = bpf_map_lookup_elem(&vipd_loads, &real);
+
+	if (load && state != VIPD_FLOW_NONE)
+		vipd_load_count(load, protocol, state, by);
+}
+
 /* One more packet of a flow that stays where it is. */
 static __always_inline void flow_refresh(const struct flow_view *view,
 					 const struct vipd_service *service,
 					 const struct segment *p)
 {
 	struct vipd_flow *flow = view->flow;
+	struct vipd_load *load;
 	__u32 state = view->state;
 	int changed, news;
 
@@ -154,6 +165,12 @@ static __always_inline void flow_refresh(const struct flow_view *view,
 	news = changed || (view->flags & VIPD_FLOW_ONE_PACKET);
 	if (changed || view->flags) {
 		if (flow_hold(flow, view->version)) {
+			load = changed ? bpf_map_lookup_elem(&vipd_loads,
+							     &view->real)
+				       : NULL;
+			if (load)
+				vipd_load_move(load, p->key.protocol,
+					       view->state, state);
 			VIPD_WRITE_ONCE(flow->state, state);
 			VIPD_WRITE_ONCE(flow->timeout,
 					flow_timeout(service, state));
@@ -180,6 +197,10 @@ static __always_inline void flow_write(struct vipd_flow *flow,
 				       const struct segment *p, __u32 state,
 				       __u32 real, __u16 generation)
 {
+	flow_count(VIPD_READ_ONCE(flow->real),
+		   VIPD_READ_ONCE(flow->key.protocol),
+		   VIPD_READ_ONCE(flow->state), -1);
+	flow_count(real, p->key.protocol, state, 1);
 	VIPD_WRITE_ONCE(flow->state, VIPD_FLOW_NONE);
 	vipd_flow_key_write(&flow->key, &p->key, real, &flow->real);
 	VIPD_WRITE_ONCE(flow->generation, generation);

@@ -8,6 +8,7 @@
 
 #include <vipd/abi/base.h>
 #include <vipd/abi/flow.h>
+#include <vipd/abi/load.h>
 #include <vipd/abi/service.h>
 #include <vipd/abi/verdict.h>
 
@@ -54,6 +55,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vipd_real);
 } vipd_reals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, VIPD_MAX_REALS);
+	__type(key, __u32);
+	__type(value, struct vipd_load);
+} vipd_loads SEC(".maps");
 
 /* For userspace alone; here so that it is made, pinned and typed like all. */
 struct {

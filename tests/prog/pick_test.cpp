@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program's choice of a real server against the same choice in C++ (userspace/sched).
 #include "tests/prog/program_test.hpp"
-#include "userspace/sched/ring.hpp"
+#include "userspace/sched/picker.hpp"
 
 #include <linux/bpf.h>
 #include <random>
@@ -58,22 +58,22 @@ TEST_P(PickTest, IsWhatUserspaceSays) {
         resolve(static_cast<int>(i) + 1);
     }
     put(web);
-    const sched::Ring ring = sched::build_ring(web);
+    sched::Picker picker(web);
     std::mt19937 random(7);
     int refused = 0;
-    for (sched::Turn turn = 0; turn < 400; ++turn) {
+    for (int i = 0; i < 400; ++i) {
         const IpAddress client = IpAddress::v4(static_cast<std::uint32_t>(random()));
         PacketSpec spec;
         spec.from = client.to_string();
         spec.from_port = static_cast<std::uint16_t>(random());
-        const auto slot = sched::pick(web, ring, {client, spec.from_port}, turn);
+        const auto real = picker.pick({{client, spec.from_port}, web.key.endpoint.address});
         const Outcome outcome = run(spec);
-        if (!slot) {
+        if (!real) {
             ASSERT_EQ(outcome.verdict, "drop_no_real") << spec.from;
             ++refused;
             continue;
         }
-        ASSERT_EQ(real_of(outcome), static_cast<int>(ring[*slot]) + 1)
+        ASSERT_EQ(real_of(outcome), static_cast<int>(*real) + 1)
             << spec.from << ":" << spec.from_port;
     }
     const bool quiesced = std::ranges::find(the_case.weights, 0U) != the_case.weights.end();

@@ -215,6 +215,8 @@ struct RealServer {
     Location at;
     Value<std::uint32_t> weight{1};
     Value<bool> inhibit_on_failure{false};
+    Value<std::uint32_t> upper_threshold{0};  ///< uthreshold; 0: no limit
+    Value<std::uint32_t> lower_threshold{0};  ///< lthreshold
     std::optional<std::string> method;  ///< "DR", "TUN" where it differs from the service's
     std::vector<Checker> checkers;
     std::optional<Script> notify_up, notify_down;

@@ -218,8 +218,8 @@ std::vector<Keyword> table() {
         // ---- real_server and its checkers
         script("notify_up", kReal),
         script("notify_down", kReal),
-        value("uthreshold", kReal, NotYet),
-        value("lthreshold", kReal, NotYet),
+        value("uthreshold", kReal),
+        value("lthreshold", kReal),
         flag("alpha", kReal | kRetries | in(BfdCheck), NotYet),
         block("TCP_CHECK", kReal, TcpCheck),
         block("HTTP_GET", kReal, HttpGet),

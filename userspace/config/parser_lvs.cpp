@@ -3,6 +3,7 @@
 #include "userspace/config/parser.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -74,14 +75,11 @@ void read_scheduler(Parsing& parsing, const Statement& line, Service& service) {
     if (std::find(kSchedulers.begin(), kSchedulers.end(), word.text) == kSchedulers.end()) {
         parsing.reporter.error(word,
                                fmt::format("unknown scheduler {}; ignored", quoted(word.text)),
-                               "vipd does rr, wrr, sh and mh");
+                               fmt::format("known are {}", fmt::join(kSchedulers, " ")));
         return;
     }
     service.scheduler_given = true;
     assign_text(parsing.reporter, service.server.scheduler, line);
-    if (word.text == "rr" || word.text == "wrr" || word.text == "sh" || word.text == "mh") return;
-    parsing.reporter.warning(
-        word, fmt::format("{} is not done by vipd yet; wrr is used instead", quoted(word.text)));
 }
 
 void read_protocol(Parsing& parsing, const Statement& line, Service& service) {
@@ -148,6 +146,10 @@ void parse_real_server(Parsing& parsing, const Statement& statement, Service& se
             assign_number(reporter, made.real.weight, line, 0, kMaxWeight);
         else if (name == "inhibit_on_failure")
             assign_flag(reporter, made.real.inhibit_on_failure, line);
+        else if (name == "uthreshold")
+            assign_number(reporter, made.real.upper_threshold, line, 0, kMaxCount);
+        else if (name == "lthreshold")
+            assign_number(reporter, made.real.lower_threshold, line, 0, kMaxCount);
         else if (name == "lvs_method")
             made.real.method = read_method(parsing, line, service.plain_tunnel);
         else if (name == "notify_up")
@@ -163,6 +165,13 @@ void parse_real_server(Parsing& parsing, const Statement& statement, Service& se
                                      "counts as up",
                                      check_not_done->text,
                                      endpoint->to_string()));
+    if (*made.real.lower_threshold > *made.real.upper_threshold) {
+        reporter.error(reporter.word_at(made.real.lower_threshold.at),
+                       fmt::format("lthreshold {} is above uthreshold {}; ignored",
+                                   *made.real.lower_threshold,
+                                   *made.real.upper_threshold));
+        made.real.lower_threshold.value = 0;
+    }
     service.reals.push_back(std::move(made));
 }
 
@@ -339,9 +348,7 @@ void settle_kind(Parsing& parsing, const Word& head, Service& service) {
     }
     if (!service.scheduler_given)
         reporter.complaint(head,
-                           fmt::format("virtual_server {} has no lb_algo: wlc, which vipd does not "
-                                       "do yet; wrr is used instead",
-                                       name));
+                           fmt::format("virtual_server {} has no lb_algo; wlc is used", name));
     if (!service.method_given)
         reporter.complaint(
             head,

@@ -26,14 +26,6 @@ std::string name_of(const ServiceKey& key) {
     return keepalived_name(key.endpoint, key.protocol);
 }
 
-model::Scheduler scheduler_of(const std::string& word) {
-    if (word == "rr") return model::Scheduler::RoundRobin;
-    if (word == "sh") return model::Scheduler::SourceHash;
-    if (word == "mh") return model::Scheduler::Maglev;
-    // The parser has said that any other scheduler is replaced by this one.
-    return model::Scheduler::WeightedRoundRobin;
-}
-
 model::Method method_of(const std::string& word) {
     return word == "TUN" ? model::Method::Tunnel : model::Method::DirectRouting;
 }
@@ -242,7 +234,9 @@ model::Service ServiceTable::build(const ServiceState& service) const {
     const config::VirtualServer& server = service.config;
     model::Service built;
     built.key = server.key;
-    built.scheduler = scheduler_of(*server.scheduler);
+    // The parser lets only known ones through.
+    built.scheduler =
+        model::scheduler_of(*server.scheduler).value_or(model::Scheduler::WeightedLeastConnection);
     built.hash_port = server.hash_port;
     built.hash_fallback = server.hash_fallback;
     built.ring_size = ring_size_;
@@ -259,6 +253,8 @@ model::Service ServiceTable::build(const ServiceState& service) const {
         entry.endpoint = real.endpoint;
         entry.method = method_of(server, real);
         entry.weight = effective_weight(real, state);
+        entry.upper = *real.upper_threshold;
+        entry.lower = *real.lower_threshold;
         // What a Maglev table is built by while the weight is 0.
         entry.last_weight = entry.weight > 0 ? entry.weight : *real.weight;
         if (!state.up) {

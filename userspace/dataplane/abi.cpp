@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/dataplane/abi.hpp"
 
+#include <vipd/abi/load.h>
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
@@ -17,6 +19,10 @@ static_assert(offsetof(vipd_flow, key) == 8 && offsetof(vipd_flow, state) == 48)
 static_assert(sizeof(vipd_flow_key) == VIPD_FLOW_KEY_WORDS * sizeof(vipd_word));
 static_assert(static_cast<int>(FlowState::CloseWait) == VIPD_FLOW_CLOSE_WAIT);
 static_assert(static_cast<int>(model::Scheduler::Maglev) == VIPD_SCHED_MH);
+static_assert(static_cast<int>(model::Scheduler::WeightedOverflow) == VIPD_SCHED_OVF);
+static_assert(static_cast<int>(model::Scheduler::NeverQueue) == VIPD_SCHED_NQ);
+static_assert(static_cast<int>(model::Scheduler::PowerOfTwo) == VIPD_SCHED_TWOS);
+static_assert(sizeof(vipd_load) == 32 && sizeof(vipd_cursor) == 16);
 static_assert(static_cast<int>(model::Method::Tunnel) == VIPD_METHOD_TUN);
 
 namespace {

@@ -45,6 +45,11 @@ Result<> check(const model::Service& service) {
     return {};
 }
 
+/// What the schedulers see: a dead real takes no connection.
+std::uint32_t weight_of(const model::Real& real) {
+    return real.alive ? real.weight : 0;
+}
+
 Result<std::vector<VerdictCount>> read_counts(const BpfObject& object,
                                               const char* map,
                                               std::span<const std::string_view> names) {
@@ -142,7 +147,9 @@ Result<> BpfDataplane::update(const model::Service& service) {
         ids.push_back(*id);
     }
     if (known == service_ids_.end()) {
-        if (auto reset = reset_counters("vipd_service_st", *service_id); !reset) {
+        auto reset = reset_counters("vipd_service_st", *service_id);
+        if (reset) reset = map_update(object_, "vipd_cursors", *service_id, vipd_cursor{});
+        if (!reset) {
             take_back(service, *service_id, fresh);
             return reset;
         }
@@ -176,8 +183,12 @@ Result<> BpfDataplane::write_service(const model::Service& service,
         const bool same_use = ids[i] < reals_.size() && reals_[ids[i]].generation == now.generation;
         if (same_use)
             now.flags |= reals_[ids[i]].flags & VIPD_REAL_ALIVE;
-        else if (auto reset = reset_counters("vipd_real_st", ids[i]); !reset)
-            return reset;
+        else {
+            if (auto reset = reset_counters("vipd_real_st", ids[i]); !reset) return reset;
+            loads_.reset(ids[i]);
+        }
+        loads_.set_limits(ids[i], real.upper, real.lower);
+        if (const auto weight = weight_of(real); weight > 0) loads_.set_weight(ids[i], weight);
         if (auto written = write_real(ids[i], now); !written) return written;
         const vipd_real_cfg config{.service = to_abi(service.key),
                                    .state = VIPD_REAL_ACTIVE,
@@ -194,6 +205,7 @@ Result<> BpfDataplane::write_service(const model::Service& service,
     if (auto written = map_update(object_, "vipd_services", to_abi(service.key), abi); !written)
         return written;
     for (std::size_t i = 0; i < ids.size(); ++i) {
+        loads_.set_weight(ids[i], weight_of(service.reals[i]));
         if (auto written = write_real(ids[i], wanted[i]); !written) return written;
     }
     return {};
@@ -296,6 +308,7 @@ Result<> BpfDataplane::retire(RealId id) {
     registry_.retire(id, sweep_round_);
     vipd_real real = reals_[id];
     real.flags &= ~VIPD_REAL_ALIVE;
+    loads_.set_weight(id, 0);
     if (auto written = write_real(id, real); !written) return written;
     return write_config(id, config);
 }

@@ -35,16 +35,27 @@ Result<std::unique_ptr<BpfDataplane>> BpfDataplane::open(const Options& options)
     return self;
 }
 
+Result<void*> BpfDataplane::map_memory(const char* map,
+                                       std::size_t length,
+                                       Mapping& mapping) const {
+    void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, object_.map(map), 0);
+    if (memory == MAP_FAILED) return map_error(map, "mmap", errno);
+    mapping.address = memory;
+    mapping.length = length;
+    return memory;
+}
+
 Result<> BpfDataplane::map_flows() {
     const vipd_meta& meta = object_.meta();
-    mapping_.length = meta.flow_slots * sizeof(vipd_flow);
-    void* memory = ::mmap(
-        nullptr, mapping_.length, PROT_READ | PROT_WRITE, MAP_SHARED, object_.map("vipd_flows"), 0);
-    if (memory == MAP_FAILED) return map_error("vipd_flows", "mmap", errno);
-    mapping_.address = memory;
-    table_.emplace(static_cast<vipd_flow*>(memory),
+    auto flows = map_memory("vipd_flows", meta.flow_slots * sizeof(vipd_flow), mapping_);
+    if (!flows) return fail(flows.error());
+    auto loads = map_memory("vipd_loads", VIPD_MAX_REALS * sizeof(vipd_load), loads_mapping_);
+    if (!loads) return fail(loads.error());
+    loads_ = RealLoads({static_cast<vipd_load*>(*loads), VIPD_MAX_REALS});
+    table_.emplace(static_cast<vipd_flow*>(*flows),
                    meta.flow_slots,
-                   std::array<std::uint64_t, 2>{meta.seed[0], meta.seed[1]});
+                   std::array<std::uint64_t, 2>{meta.seed[0], meta.seed[1]},
+                   &loads_);
     use_.slots = meta.flow_slots;
     return {};
 }
@@ -137,7 +148,9 @@ Result<> BpfDataplane::adopt_services() {
              .method = static_cast<model::Method>(reals_[id].method),
              .weight = config.weight,
              .alive = config.alive != 0,
-             .last_weight = config.last_weight});
+             .last_weight = config.last_weight,
+             .upper = loads_.at(id).upper,
+             .lower = loads_.at(id).lower});
     }
     return {};
 }

@@ -20,12 +20,6 @@ Tick now_ticks() {
     return to_ticks(Clock::now().time_since_epoch());
 }
 
-/// What IPVS counts as an active connection; UDP is none.
-bool is_active(const vipd_flow& flow) {
-    return flow.key.protocol == static_cast<std::uint8_t>(Protocol::Tcp) &&
-           (flow.state == VIPD_FLOW_ESTABLISHED || flow.state == VIPD_FLOW_SYN_RECV);
-}
-
 }  // namespace
 
 std::optional<Flow> BpfDataplane::to_flow(const vipd_flow& abi, Tick now) const {
@@ -150,8 +144,9 @@ void BpfDataplane::sweep(Seconds round, const std::function<void(const Flow&)>& 
         if (const auto flow = table_->read(slot); flow && !table_->expire(slot, now)) {
             ++used_;
             if (flow->real < counting_.size()) {
-                ConnectionCount& count = counting_[flow->real];
-                ++(is_active(*flow) ? count.active : count.inactive);
+                RealLoads::Count& count = counting_[flow->real];
+                ++(vipd_flow_is_active(flow->key.protocol, flow->state) != 0 ? count.active
+                                                                             : count.inactive);
             }
             const bool own = (flow->flags & VIPD_FLOW_SYNCED) == 0;
             const std::uint32_t age = vipd_flow_age(flow->last_seen, now);
@@ -186,7 +181,7 @@ void BpfDataplane::end_round() {
         registry_.free(id);
         (void)write_config(id, vipd_real_cfg{});
     }
-    counted_ = std::exchange(counting_, std::vector<ConnectionCount>(registry_.size()));
+    loads_.check(std::exchange(counting_, std::vector<RealLoads::Count>(registry_.size())));
     use_.used = std::exchange(used_, 0);
     sweep_at_ = 0;
     ++sweep_round_;
@@ -195,8 +190,9 @@ void BpfDataplane::end_round() {
 Dataplane::ConnectionCount BpfDataplane::connections(const ServiceKey& service,
                                                      const Endpoint& real) const {
     const auto id = registry_.find(service, real);
-    if (!id || *id >= counted_.size()) return {};
-    return counted_[*id];
+    if (!id) return {};
+    const RealLoads::Count count = loads_.connections(*id);
+    return {static_cast<std::uint64_t>(count.active), static_cast<std::uint64_t>(count.inactive)};
 }
 
 }  // namespace vipd::dataplane

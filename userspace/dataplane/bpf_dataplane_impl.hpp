@@ -6,6 +6,7 @@
 #include "userspace/dataplane/bpf_dataplane.hpp"
 #include "userspace/dataplane/bpf_object.hpp"
 #include "userspace/dataplane/flow_table.hpp"
+#include "userspace/dataplane/real_loads.hpp"
 #include "userspace/dataplane/real_registry.hpp"
 #include "userspace/dataplane/sweep_window.hpp"
 #include "userspace/dataplane/xdp_links.hpp"
@@ -82,6 +83,7 @@ class BpfDataplane final : public Dataplane {
 
     BpfDataplane(BpfObject object, const std::string& pin_dir);
     Result<> map_flows();
+    Result<void*> map_memory(const char* map, std::size_t length, Mapping& mapping) const;
     Result<> listen();
     Result<> adopt();
     Result<> adopt_reals();
@@ -114,6 +116,8 @@ class BpfDataplane final : public Dataplane {
     BpfObject object_;
     XdpLinks links_;
     Mapping mapping_;
+    Mapping loads_mapping_;
+    RealLoads loads_;
     std::optional<FlowTable> table_;
     std::unique_ptr<ring_buffer, FreeRingBuffer> changes_;
 
@@ -134,8 +138,7 @@ class BpfDataplane final : public Dataplane {
     std::uint64_t sweep_round_ = 1;
     std::optional<TimePoint> last_sweep_;
     SweepWindow window_;
-    std::vector<ConnectionCount> counting_;  // by real id
-    std::vector<ConnectionCount> counted_;
+    std::vector<RealLoads::Count> counting_;  // by real id
     std::uint64_t used_ = 0;
     TableUse use_;
     std::map<std::uint32_t, std::uint32_t> held_;  // slot -> odd version seen in the last round

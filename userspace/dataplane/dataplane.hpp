@@ -108,7 +108,8 @@ class Dataplane {
     /// several.
     virtual Result<std::vector<VerdictCount>> notes() const { return std::vector<VerdictCount>{}; }
 
-    /// Active and inactive connections of each real, as of the last full sweep.
+    /// Active and inactive connections of each real, as IPVS counts them; an expired one counts
+    /// until the sweep has been there.
     struct ConnectionCount {
         std::uint64_t active = 0;
         std::uint64_t inactive = 0;

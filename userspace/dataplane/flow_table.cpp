@@ -83,7 +83,13 @@ std::optional<std::uint32_t> FlowTable::find(const vipd_flow_key& key, Tick now)
     return std::nullopt;
 }
 
+void FlowTable::count(const vipd_flow& held, int by) const {
+    if (loads_ != nullptr) loads_->count(held.real, held.key.protocol, held.state, by);
+}
+
 void FlowTable::write(vipd_flow& slot, const vipd_flow& flow) const {
+    count(slot, -1);
+    count(flow, 1);
     save(slot.state, VIPD_FLOW_NONE);
     vipd_flow_key_write(&slot.key, &flow.key, flow.real, &slot.real);
     save(slot.generation, flow.generation);
@@ -145,7 +151,10 @@ bool FlowTable::expire(std::uint32_t slot, Tick now) {
     if (!hold(flow, version)) return false;
     // last_seen may have been refreshed until now, since that takes no hold.
     const bool dead = !live(flow, now);
-    if (dead) save(flow.state, VIPD_FLOW_NONE);
+    if (dead) {
+        count(flow, -1);
+        save(flow.state, VIPD_FLOW_NONE);
+    }
     release(flow, version);
     return dead;
 }

@@ -3,6 +3,8 @@
 // under the same rules (include/vipd/abi/flow.h). Works on any memory; knows no clock and no map.
 #pragma once
 
+#include "userspace/dataplane/real_loads.hpp"
+
 #include <vipd/abi/flow.h>
 
 #include <array>
@@ -17,9 +19,13 @@ using Tick = std::uint32_t;
 
 class FlowTable {
   public:
-    /// `slots` slots (a power of two, at least VIPD_FLOW_WAYS) at `memory`, which is borrowed.
-    FlowTable(vipd_flow* memory, std::uint32_t slots, std::array<std::uint64_t, 2> seed)
-        : memory_(memory), slots_(slots), seed_(seed) {}
+    /// `slots` slots (a power of two, at least VIPD_FLOW_WAYS) at `memory`, which is borrowed. What
+    /// comes and goes is counted in `loads`, where given.
+    FlowTable(vipd_flow* memory,
+              std::uint32_t slots,
+              std::array<std::uint64_t, 2> seed,
+              RealLoads* loads = nullptr)
+        : memory_(memory), slots_(slots), seed_(seed), loads_(loads) {}
 
     std::uint32_t slots() const { return slots_; }
 
@@ -49,10 +55,13 @@ class FlowTable {
     std::uint32_t set_mask() const { return slots_ / VIPD_FLOW_WAYS - 1; }
     std::uint64_t hash(const vipd_flow_key& key) const;
     void write(vipd_flow& slot, const vipd_flow& flow) const;
+    /// The flow in a held slot is counted in (1) or out (-1).
+    void count(const vipd_flow& held, int by) const;
 
     vipd_flow* memory_;
     std::uint32_t slots_;
     std::array<std::uint64_t, 2> seed_;
+    RealLoads* loads_;
 };
 
 }  // namespace vipd::dataplane

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/model/model.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace vipd::model {
 
+namespace {
+
+constexpr std::array<std::string_view, 14> kSchedulers{
+    "rr", "wrr", "sh", "mh", "dh", "fo", "ovf", "lc", "wlc", "sed", "nq", "lblc", "lblcr", "twos"};
+static_assert(kSchedulers.size() == static_cast<std::size_t>(Scheduler::PowerOfTwo) + 1);
+
+}  // namespace
+
 std::string_view to_string(Scheduler scheduler) {
-    switch (scheduler) {
-        case Scheduler::RoundRobin:
-            return "rr";
-        case Scheduler::WeightedRoundRobin:
-            return "wrr";
-        case Scheduler::SourceHash:
-            return "sh";
-        case Scheduler::Maglev:
-            return "mh";
-    }
-    return "?";
+    return kSchedulers.at(static_cast<std::size_t>(scheduler));
+}
+
+std::optional<Scheduler> scheduler_of(std::string_view word) {
+    const auto found = std::ranges::find(kSchedulers, word);
+    if (found == kSchedulers.end()) return std::nullopt;
+    return static_cast<Scheduler>(found - kSchedulers.begin());
 }
 
 std::string_view to_string(Method method) {

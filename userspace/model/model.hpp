@@ -8,16 +8,34 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace vipd::model {
 
-enum class Scheduler : std::uint8_t { RoundRobin, WeightedRoundRobin, SourceHash, Maglev };
+/// IPVS's. In the order of vipd_scheduler.
+enum class Scheduler : std::uint8_t {
+    RoundRobin,
+    WeightedRoundRobin,
+    SourceHash,
+    Maglev,
+    DestinationHash,
+    WeightedFailover,
+    WeightedOverflow,
+    LeastConnection,
+    WeightedLeastConnection,
+    ShortestExpectedDelay,
+    NeverQueue,
+    LocalityLeastConnection,
+    LocalityLeastConnectionReplicated,
+    PowerOfTwo,
+};
 enum class Method : std::uint8_t { DirectRouting, Tunnel };
 
-std::string_view to_string(Scheduler scheduler);  ///< "rr", "wrr", "sh", "mh"
-std::string_view to_string(Method method);        ///< "DR", "TUN"
+std::string_view to_string(Scheduler scheduler);  ///< as lb_algo has it: "rr", "wrr", ...
+std::optional<Scheduler> scheduler_of(std::string_view word);
+std::string_view to_string(Method method);  ///< "DR", "TUN"
 
 /// A real server of one service, as the data plane needs it.
 struct Real {
@@ -29,12 +47,14 @@ struct Real {
     /// The last positive weight (0: never had one). While `weight` is 0 mh's table goes on by it,
     /// so that no client of another real moves.
     std::uint32_t last_weight = 0;
+    std::uint32_t upper = 0;  ///< uthreshold: connections at which it gets no more; 0: no limit
+    std::uint32_t lower = 0;  ///< lthreshold: below which it gets some again; 0: 3/4 of upper
     bool operator==(const Real&) const = default;
 };
 
 struct Service {
     ServiceKey key;
-    Scheduler scheduler = Scheduler::WeightedRoundRobin;
+    Scheduler scheduler = Scheduler::WeightedLeastConnection;
     bool hash_port = false;  ///< mh-port, sh-port: the client's port is part of the hash
     bool hash_fallback =
         false;  ///< mh-fallback, sh-fallback: an unusable real's clients go on to the next

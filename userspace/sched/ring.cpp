@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <functional>
 #include <map>
 #include <numeric>
 
@@ -18,15 +19,6 @@ struct Entry {
     Slot index = kNone;
     std::uint32_t weight = 0;
 };
-
-/// The 32 bits of an address that sh and mh hash.
-std::uint32_t fold(const IpAddress& address) {
-    if (address.is_v4()) return vipd_fold_v4(address.v4_host_order());
-    std::array<std::uint32_t, 4> words{};
-    const auto bytes = address.bytes();
-    for (std::size_t i = 0; i < bytes.size(); ++i) words[i / 4] = words[i / 4] << 8U | bytes[i];
-    return vipd_fold_v6(words.data());
-}
 
 /// The reals that are alive, newest first, each with `weight_of` it.
 template <class WeightOf>
@@ -92,14 +84,15 @@ Ring build_maglev(const model::Service& service) {
     return ring;
 }
 
-Ring build_source_hash(const model::Service& service) {
+/// For sh by weight, for dh without.
+Ring build_hash(const model::Service& service, bool weighted) {
     const auto entries = newest_first(service, [](const model::Real& real) { return real.weight; });
     Ring ring;
     ring.reserve(VIPD_SH_SLOTS);
     // A real of weight 0 still takes one slot a round (and refuses its clients).
     for (std::size_t at = 0; ring.size() < VIPD_SH_SLOTS; at = (at + 1) % entries.size()) {
-        const std::size_t run =
-            std::min<std::size_t>(std::max(entries[at].weight, 1U), VIPD_SH_SLOTS - ring.size());
+        const std::uint32_t share = weighted ? std::max(entries[at].weight, 1U) : 1;
+        const std::size_t run = std::min<std::size_t>(share, VIPD_SH_SLOTS - ring.size());
         ring.insert(ring.end(), run, entries[at].weight > 0 ? entries[at].index : kNone);
     }
     return ring;
@@ -144,6 +137,16 @@ Ring build_sequence(const model::Service& service, bool weighted) {
     return ring;
 }
 
+/// Each real once; for fo and ovf the heaviest first.
+Ring build_list(const model::Service& service, bool by_weight) {
+    auto entries = newest_first(service, [](const model::Real& real) { return real.weight; });
+    std::erase_if(entries, [](const Entry& entry) { return entry.weight == 0; });
+    if (by_weight) std::ranges::stable_sort(entries, std::greater{}, &Entry::weight);
+    Ring ring;
+    for (const Entry& entry : entries) ring.push_back(entry.index);
+    return ring;
+}
+
 bool is_prime(std::uint32_t number) {
     if (number < 4) return number > 1;
     if (number % 2 == 0) return false;
@@ -165,6 +168,14 @@ std::uint64_t identity(const model::Real& real) {
 
 }  // namespace
 
+std::uint32_t fold(const IpAddress& address) {
+    if (address.is_v4()) return vipd_fold_v4(address.v4_host_order());
+    std::array<std::uint32_t, 4> words{};
+    const auto bytes = address.bytes();
+    for (std::size_t i = 0; i < bytes.size(); ++i) words[i / 4] = words[i / 4] << 8U | bytes[i];
+    return vipd_fold_v6(words.data());
+}
+
 std::uint32_t maglev_size(std::uint32_t wanted) {
     std::uint32_t size = std::clamp(wanted, kMinMaglev, kMaxMaglev);
     while (!is_prime(size)) ++size;  // ends: kMaxMaglev is prime
@@ -179,38 +190,26 @@ Ring build_ring(const model::Service& service) {
         case model::Scheduler::Maglev:
             return build_maglev(service);
         case model::Scheduler::SourceHash:
-            return build_source_hash(service);
+            return build_hash(service, true);
+        case model::Scheduler::DestinationHash:
+            return build_hash(service, false);
         case model::Scheduler::RoundRobin:
             return build_sequence(service, false);
         case model::Scheduler::WeightedRoundRobin:
+        case model::Scheduler::PowerOfTwo:
             return build_sequence(service, true);
+        case model::Scheduler::WeightedFailover:
+        case model::Scheduler::WeightedOverflow:
+            return build_list(service, true);
+        case model::Scheduler::LeastConnection:
+        case model::Scheduler::WeightedLeastConnection:
+        case model::Scheduler::ShortestExpectedDelay:
+        case model::Scheduler::NeverQueue:
+        case model::Scheduler::LocalityLeastConnection:
+        case model::Scheduler::LocalityLeastConnectionReplicated:
+            return build_list(service, false);
     }
     return {};
-}
-
-std::optional<std::size_t> pick(const model::Service& service,
-                                std::span<const Slot> ring,
-                                const Endpoint& client,
-                                Turn turn) {
-    if (ring.empty()) return std::nullopt;
-    const bool maglev = service.scheduler == model::Scheduler::Maglev;
-    if (!maglev && service.scheduler != model::Scheduler::SourceHash) return turn % ring.size();
-
-    const std::uint32_t folded = fold(client.address);
-    const std::uint32_t port = service.hash_port ? client.port : 0;
-    const auto size = static_cast<std::uint32_t>(ring.size());
-    const auto slot_of = [&](std::uint32_t offset) -> std::uint32_t {
-        return maglev ? vipd_mh_hash(folded, port, offset) % size
-                      : vipd_sh_hash(folded, port, offset);
-    };
-    const std::uint32_t first = slot_of(0);
-    if (ring[first] != kNone) return first;
-    if (!service.hash_fallback) return std::nullopt;
-    for (std::uint32_t n = 0; n < size; ++n) {
-        const std::uint32_t slot = slot_of((first + n) % size);
-        if (ring[slot] != kNone) return slot;
-    }
-    return std::nullopt;
 }
 
 std::uint64_t digest(const model::Service& service, std::span<const Slot> ring) {

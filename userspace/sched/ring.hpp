@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which real server a new connection gets. Each scheduler is turned into a ring of slots that the
-// XDP program reads; building it is a function of the service alone, so that two directors with the
+// Each service is turned into a ring of slots that the XDP program reads (picker.hpp has how);
+// building it is a function of the service alone, so that two directors with the
 // same configuration pick alike. What comes out is what IPVS gives, client for client.
 //
 // IPVS keeps a service's reals newest first; here that is Service::reals read backwards.
@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,23 +36,18 @@ inline constexpr std::uint32_t kMaxMaglev = 131071;
 /// - mh: Service::ring_size slots, by the real's last positive weight. A size that is no prime
 ///   within the bounds is taken as maglev_size() says.
 /// - sh: 256 slots, `weight` in a row for each real.
-/// - rr, wrr: one period of the sequence in which IPVS hands them out, weights divided by their
+/// - dh: 256 slots, one in turn for each real whatever its weight.
+/// - lc, wlc, sed, nq, lblc, lblcr: each real once; fo, ovf: the same by falling weight.
+/// - rr, wrr, and to draw from for twos: one period of the sequence in which IPVS hands them out,
+/// weights divided by their
 ///   common divisor, and scaled down where it would be longer than kMaxSequence.
 Ring build_ring(const model::Service& service);
 
 /// The smallest prime that is at least `wanted`, within kMinMaglev and kMaxMaglev.
 std::uint32_t maglev_size(std::uint32_t wanted);
 
-/// Where pick() begins under rr and wrr: slot `turn` modulo the ring's length.
-using Turn = std::uint64_t;
-
-/// The slot that a new connection gets, as the XDP program chooses it; nullopt: refused. Under mh
-/// and sh a matter of the client alone (its port only with hash_port), under rr and wrr of `turn`.
-/// `ring` is build_ring(service).
-std::optional<std::size_t> pick(const model::Service& service,
-                                std::span<const Slot> ring,
-                                const Endpoint& client,
-                                Turn turn = 0);
+/// The 32 bits of an address that sh, dh and mh hash.
+std::uint32_t fold(const IpAddress& address);
 
 /// 64 bits that are the same on two nodes if their rings send each client to the same real: of the
 /// scheduler, its flags and the address, port and method behind each slot.

@@ -19,6 +19,16 @@ enum vipd_scheduler {
 	VIPD_SCHED_WRR,
 	VIPD_SCHED_SH,
 	VIPD_SCHED_MH,
+	VIPD_SCHED_DH,
+	VIPD_SCHED_FO,
+	VIPD_SCHED_OVF,
+	VIPD_SCHED_LC,
+	VIPD_SCHED_WLC,
+	VIPD_SCHED_SED,
+	VIPD_SCHED_NQ,
+	VIPD_SCHED_LBLC,
+	VIPD_SCHED_LBLCR,
+	VIPD_SCHED_TWOS,
 };
 
 /* vipd_service.flags */
@@ -46,9 +56,11 @@ struct vipd_slot {
 	__u32 real; /* id, VIPD_NO_REAL, or in element 0 the number of slots */
 };
 
-/* vipd_cursors: how many connections rr and wrr have handed out. */
+/* vipd_cursors: where a service's scheduler is. */
 struct vipd_cursor {
-	__u64 turn;
+	__u64 turn;    /* connections that rr, wrr and twos have handed out */
+	__u32 joined;  /* lblc, lblcr: reals taken in use so far */
+	__u32 changed; /* lblcr: when the last one was, in ticks */
 };
 
 enum vipd_method {

@@ -42,8 +42,7 @@ TEST(VirtualServer, WhatIsMissingIsSaid) {
     EXPECT_THAT(
         findings(parsed),
         ElementsAre("1:16 complaint: virtual_server 10.0.0.1:80 has no protocol; UDP is used",
-                    "1:16 complaint: virtual_server 10.0.0.1:80 has no lb_algo: wlc, which vipd "
-                    "does not do yet; wrr is used instead",
+                    "1:16 complaint: virtual_server 10.0.0.1:80 has no lb_algo; wlc is used",
                     "1:16 complaint: virtual_server 10.0.0.1:80 has no lb_kind: NAT, which vipd "
                     "does not do yet; it is not forwarded"));
     EXPECT_EQ(parsed.config.virtual_servers.at(0).key.protocol, Protocol::Udp);
@@ -62,7 +61,6 @@ TEST(VirtualServer, WhatIsNotDoneYetIsSaid) {
     EXPECT_THAT(
         findings(parsed),
         ElementsAre(
-            "2:9 warning: 'wlc' is not done by vipd yet; wrr is used instead",
             "3:9 warning: NAT is not done by vipd yet; this virtual_server is not forwarded",
             "4:10 warning: SCTP is not done by vipd yet; this virtual_server is not forwarded",
             "5:1 warning: 'persistence_timeout' is not done by vipd yet; ignored",
@@ -72,6 +70,41 @@ TEST(VirtualServer, WhatIsNotDoneYetIsSaid) {
     ASSERT_EQ(parsed.config.virtual_servers.size(), 1U);
     EXPECT_FALSE(parsed.config.virtual_servers[0].forwarded);
     EXPECT_EQ(*parsed.config.virtual_servers[0].scheduler, "wlc");
+}
+
+TEST(VirtualServer, EverySchedulerOfIpvsIsDone) {
+    for (const std::string word : {"rr",
+                                   "wrr",
+                                   "lc",
+                                   "wlc",
+                                   "lblc",
+                                   "sh",
+                                   "mh",
+                                   "dh",
+                                   "fo",
+                                   "ovf",
+                                   "lblcr",
+                                   "sed",
+                                   "nq",
+                                   "twos"}) {
+        const Parsed parsed = read("virtual_server 10.0.0.1 80 {\nlb_algo " + word +
+                                   "\nlb_kind DR\nprotocol TCP\nreal_server 10.0.0.2 80 {\n}\n}");
+        EXPECT_THAT(findings(parsed), ElementsAre()) << word;
+        EXPECT_EQ(*parsed.config.virtual_servers.at(0).scheduler, word);
+    }
+}
+
+TEST(RealServer, HasThresholds) {
+    const Parsed parsed =
+        read(service("real_server 10.0.0.2 80 {\nuthreshold 200\nlthreshold 150\n}\n"
+                     "real_server 10.0.0.3 80 {\nuthreshold 2\nlthreshold 3\n}"));
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("11:12 error: lthreshold 3 is above uthreshold 2; ignored"));
+    const auto& reals = parsed.config.virtual_servers.at(0).real_servers;
+    EXPECT_EQ(*reals.at(0).upper_threshold, 200U);
+    EXPECT_EQ(*reals.at(0).lower_threshold, 150U);
+    EXPECT_EQ(*reals.at(1).upper_threshold, 2U);
+    EXPECT_EQ(*reals.at(1).lower_threshold, 0U);
 }
 
 TEST(RealServer, WhoseOnlyCheckerIsNotDoneCountsAsUpAndThatIsSaid) {

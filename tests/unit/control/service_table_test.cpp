@@ -47,6 +47,19 @@ TEST(ServiceTable, StartsWithEveryRealUpAsKeepalivedDoes) {
     EXPECT_TRUE(reals(table)[1].alive);
 }
 
+TEST(ServiceTable, HandsSchedulerAndThresholdsOn) {
+    auto config = two_reals();
+    config.virtual_servers[0].scheduler = std::string("sed");
+    config.virtual_servers[0].real_servers[1].upper_threshold = 200U;
+    config.virtual_servers[0].real_servers[1].lower_threshold = 150U;
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_EQ(table.desired().at(kKey).scheduler, model::Scheduler::ShortestExpectedDelay);
+    EXPECT_EQ(reals(table)[0].upper, 0U);
+    EXPECT_EQ(reals(table)[1].upper, 200U);
+    EXPECT_EQ(reals(table)[1].lower, 150U);
+}
+
 TEST(ServiceTable, AlphaStartsWithCheckedRealsDown) {
     auto config = two_reals();
     config.virtual_servers[0].alpha = true;

@@ -194,26 +194,4 @@ inline constexpr std::array kHashFacts = std::to_array<HashFact>({
 });
 // clang-format on
 
-struct OrderFact {
-    Scheduler scheduler;
-    std::string_view reals;
-    std::string_view chosen;
-};
-
-inline constexpr std::array kOrderFacts = std::to_array<OrderFact>({
-    {Scheduler::RoundRobin, "1:1 2:1 3:1", "321321321321321321321321"},
-    {Scheduler::RoundRobin, "3:1 2:1 1:1", "123123123123123123123123"},
-    {Scheduler::RoundRobin, "1:1 2:2 3:3", "321321321321321321321321"},
-    {Scheduler::RoundRobin, "3:3 2:2 1:1", "123123123123123123123123"},
-    {Scheduler::WeightedRoundRobin, "1:1 2:1 3:1", "321321321321321321321321"},
-    {Scheduler::WeightedRoundRobin, "3:1 2:1 1:1", "123123123123123123123123"},
-    {Scheduler::WeightedRoundRobin, "1:1 2:2 3:3", "321332321332321332321332"},
-    {Scheduler::WeightedRoundRobin, "3:3 2:2 1:1", "123323123323123323123323"},
-    {Scheduler::WeightedRoundRobin, "1:3 2:1 3:1", "321113211132111321113211"},
-    {Scheduler::WeightedRoundRobin, "1:5 2:1 3:0", "211111211111211111211111"},
-    {Scheduler::WeightedRoundRobin, "1:2 2:4 3:6", "321332321332321332321332"},
-    {Scheduler::WeightedRoundRobin, "1:100 2:50 3:25", "321112132111213211121321"},
-    {Scheduler::RoundRobin, "1:1 2:0 3:1", "313131313131313131313131"},
-});
-
 }  // namespace vipd::sched::facts

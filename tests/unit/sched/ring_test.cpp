@@ -2,6 +2,7 @@
 #include "userspace/sched/ring.hpp"
 
 #include "tests/unit/sched/ipvs_facts.hpp"
+#include "userspace/sched/picker.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -72,8 +73,8 @@ Endpoint client_of(Clients clients, unsigned i) {
     return {};
 }
 
-char name_of(const model::Service& service, const Ring& ring, std::optional<std::size_t> slot) {
-    return slot ? service.reals[ring[*slot]].endpoint.address.to_string().back() : '-';
+char name_of(const model::Service& service, std::optional<Slot> chosen) {
+    return chosen ? service.reals[*chosen].endpoint.address.to_string().back() : '-';
 }
 
 model::Service service_of(const facts::HashFact& fact) {
@@ -87,10 +88,10 @@ model::Service service_of(const facts::HashFact& fact) {
 }
 
 std::string choices(const model::Service& service, Clients clients, std::size_t count) {
-    const Ring ring = build_ring(service);
+    Picker picker(service);
     std::string chosen;
     for (unsigned i = 0; i < count; ++i)
-        chosen += name_of(service, ring, pick(service, ring, client_of(clients, i)));
+        chosen += name_of(service, picker.pick({.client = client_of(clients, i), .vip = {}}));
     return chosen;
 }
 
@@ -120,19 +121,6 @@ TEST(Ring, RealThatIsNotAliveIsNoPartOfIt) {
     EXPECT_EQ(seen, 2U);
 }
 
-TEST(Ring, SequencesAreAsIpvsHandsThemOut) {
-    for (const facts::OrderFact& fact : facts::kOrderFacts) {
-        model::Service service;
-        service.scheduler = fact.scheduler;
-        service.reals = reals(fact.reals, 80, false);
-        const Ring ring = build_ring(service);
-        std::string chosen;
-        for (Turn turn = 0; turn < fact.chosen.size(); ++turn)
-            chosen += name_of(service, ring, pick(service, ring, endpoint("10.1.0.1", 1), turn));
-        EXPECT_EQ(chosen, fact.chosen) << to_string(fact.scheduler) << " " << fact.reals;
-    }
-}
-
 TEST(Ring, SequencesAreNoLongerThanOnePeriod) {
     model::Service service;
     service.scheduler = Scheduler::WeightedRoundRobin;
@@ -153,19 +141,16 @@ TEST(Ring, SequenceIsBoundedAndStillHoldsTheLightest) {
 }
 
 TEST(Ring, IsEmptyWhereNoRealIsUsable) {
-    for (const Scheduler scheduler : {Scheduler::RoundRobin,
-                                      Scheduler::WeightedRoundRobin,
-                                      Scheduler::SourceHash,
-                                      Scheduler::Maglev}) {
+    for (int n = 0; n <= static_cast<int>(Scheduler::PowerOfTwo); ++n) {
         model::Service service;
-        service.scheduler = scheduler;
+        service.scheduler = static_cast<Scheduler>(n);
         service.hash_fallback = true;
         EXPECT_TRUE(build_ring(service).empty());
         service.reals = reals("1:0/1 2:1", 80, false);
         service.reals[1].alive = false;
-        const Ring ring = build_ring(service);
-        EXPECT_TRUE(ring.empty());
-        EXPECT_EQ(pick(service, ring, endpoint("10.1.0.1", 1)), std::nullopt);
+        EXPECT_TRUE(build_ring(service).empty());
+        EXPECT_EQ(Picker(service).pick({.client = endpoint("10.1.0.1", 1), .vip = {}}),
+                  std::nullopt);
     }
 }
 
@@ -255,10 +240,10 @@ RC_GTEST_PROP(RingProperty, MaglevSharesFollowTheWeights, ()) {
 RC_GTEST_PROP(RingProperty, FallbackAlwaysFindsAUsableReal, (std::uint32_t address)) {
     const auto scheduler = *rc::gen::element(Scheduler::SourceHash, Scheduler::Maglev);
     const model::Service service = any_service(scheduler, 5);
-    const Ring ring = build_ring(service);
-    const auto slot = pick(service, ring, {IpAddress::v4(address), 1});
-    RC_ASSERT(ring.empty() || scheduler == Scheduler::SourceHash || slot.has_value());
-    if (slot) RC_ASSERT(usable(service.reals[ring[*slot]]));
+    const auto real = Picker(service).pick({.client = {IpAddress::v4(address), 1}, .vip = {}});
+    RC_ASSERT(build_ring(service).empty() || scheduler == Scheduler::SourceHash ||
+              real.has_value());
+    if (real) RC_ASSERT(usable(service.reals[*real]));
 }
 
 TEST(Ring, RemovingOneOfAHundredMovesFewInnocentClients) {
