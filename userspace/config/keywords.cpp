@@ -108,6 +108,19 @@ std::vector<Keyword> table() {
         block("notification_email", kGlobal, List, 0, NotYet),
         script("startup_script", kGlobal, NotYet),
         script("shutdown_script", kGlobal, NotYet),
+        value("notify_fifo", kGlobal, NotYet, 1, 3),
+        value("vrrp_notify_fifo", kGlobal, NotYet, 1, 3),
+        value("lvs_notify_fifo", kGlobal, NotYet, 1, 3),
+        value("smtp_server", kGlobal, NotYet, 1, 2),
+        value("vrrp_garp_extra_if", kGlobal, NotYet, 1, 2),
+        value("vrrp_vmac_garp_intvl", kGlobal, NotYet, 1, 2),
+        flag("max_auto_priority", kGlobal, NotYet),
+        flag("dynamic_interfaces", kGlobal, NotYet),
+        flag("reload_file", kGlobal, NotYet),
+        value("umask", kGlobal, NotYet, 1, kAny),
+        value("vrrp_cpu_affinity", kGlobal, NotYet, 1, kAny),
+        value("checker_cpu_affinity", kGlobal, NotYet, 1, kAny),
+        value("bfd_cpu_affinity", kGlobal, NotYet, 1, kAny),
         script("notify_fifo_script", kGlobal, NotYet),
         script("vrrp_notify_fifo_script", kGlobal, NotYet),
         script("lvs_notify_fifo_script", kGlobal, NotYet),
@@ -172,6 +185,12 @@ std::vector<Keyword> table() {
         value("fall", in(VrrpScript)),
         value("user", in(VrrpScript, MiscCheck), Done, 1, 2),
         flag("init_fail", in(VrrpScript)),
+        value("weight", in(TrackFile, TrackProcess, BfdInstance, FileCheck), NotYet, 1, 2),
+        {"init_file", in(TrackFile), NotYet, None, 0, 2},
+        {"process", in(TrackProcess), NotYet, None, 1, kAny, true},
+        {"key", in(AuthHmac), NotYet, None, 2, 2, false, true},
+        value("garp_extra_if", kVrrp, NotYet, 1, 2),
+        value("vmac_garp_intvl", kVrrp, NotYet, 1, 2),
         block("group", in(TrackGroup), List, 0, NotYet),
         block("interfaces", in(GarpGroup), List, 0, NotYet),
 
@@ -268,42 +287,48 @@ std::vector<Keyword> table() {
         value("port", in(VipdSync)),
     };
 
-    const auto add = [&](Status status, std::uint64_t where, auto... names) {
+    // Many of a kind: flags, keywords with one value, and what takes any number of words.
+    const auto flags = [&](Status status, std::uint64_t where, auto... names) {
+        (all.push_back(flag(names, where, status)), ...);
+    };
+    const auto single = [&](Status status, std::uint64_t where, auto... names) {
+        (all.push_back(value(names, where, status)), ...);
+    };
+    const auto any = [&](Status status, std::uint64_t where, auto... names) {
         (all.push_back({names, where, status, None, 0, kAny, false, true}), ...);
     };
     // clang-format off
-    add(NotYet, ~in(None, List),
+    any(NotYet, ~in(None, List),
         "include", "includer", "includem", "includew", "includeb", "includea");
-    add(NotYet, in(Root), "include_check");
-    add(NotYet, kGlobal,
-        "notification_email_from", "smtp_server", "smtp_helo_name", "smtp_connect_timeout",
+    any(NotYet, in(Root, GlobalDefs), "include_check");
+    flags(NotYet, kGlobal,
         "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "no_email_faults",
         "no_checker_emails", "checker_log_all_failures", "use_symlink_paths",
-        "set_supplementary_groups", "startup_script_timeout", "shutdown_script_timeout",
-        "vrrp_mcast_group6", "vrrp_garp_lower_prio_delay", "vrrp_garp_lower_prio_repeat",
-        "vrrp_min_garp", "vrrp_garp_extra_if", "vrrp_vmac_garp_intvl",
-        "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert", "vrrp_owner_ignore_adverts",
-        "vrrp_check_unicast_src", "v3_checksum_as_v2", "vrrp_notify_priority_changes",
-        "vrrp_startup_delay", "vrrp_delay_after_boot", "vrrp_priority", "checker_priority",
-        "bfd_priority", "vrrp_rt_priority", "checker_rt_priority", "bfd_rt_priority",
-        "vrrp_rlimit_rttime", "checker_rlimit_rttime", "bfd_rlimit_rttime", "vrrp_rlimit_rtime",
-        "checker_rlimit_rtime", "bfd_rlimit_rtime", "vrrp_cpu_affinity", "checker_cpu_affinity",
-        "bfd_cpu_affinity", "vrrp_no_swap", "checker_no_swap", "bfd_no_swap",
-        "max_auto_priority", "min_auto_priority_delay", "notify_fifo", "vrrp_notify_fifo",
-        "lvs_notify_fifo", "fifo_write_vrrp_states_on_reload", "rs_init_notifies", "snmp_socket",
+        "set_supplementary_groups", "vrrp_min_garp", "vrrp_lower_prio_no_advert",
+        "vrrp_higher_prio_send_advert", "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src",
+        "v3_checksum_as_v2", "vrrp_notify_priority_changes", "vrrp_no_swap", "checker_no_swap",
+        "bfd_no_swap", "fifo_write_vrrp_states_on_reload", "rs_init_notifies",
         "enable_snmp_vrrp", "enable_snmp_checker", "enable_snmp_rfc", "enable_snmp_rfcv2",
-        "enable_snmp_rfcv3", "enable_snmp_keepalived", "enable_traps",
-        "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "enable_dbus",
-        "dbus_service_name", "dbus_no_interface_name", "dynamic_interfaces", "default_interface",
-        "process_names", "process_name", "vrrp_process_name", "checker_process_name",
+        "enable_snmp_rfcv3", "enable_snmp_keepalived", "enable_traps", "enable_dbus",
+        "dbus_no_interface_name", "process_names", "log_unknown_vrids", "reload_repeat",
+        "data_use_instance");
+    single(NotYet, kGlobal,
+        "notification_email_from", "smtp_helo_name", "smtp_connect_timeout",
+        "startup_script_timeout", "shutdown_script_timeout", "vrrp_mcast_group6",
+        "vrrp_garp_lower_prio_delay", "vrrp_garp_lower_prio_repeat", "vrrp_startup_delay",
+        "vrrp_delay_after_boot", "vrrp_priority", "checker_priority", "bfd_priority",
+        "vrrp_rt_priority", "checker_rt_priority", "bfd_rt_priority", "vrrp_rlimit_rttime",
+        "checker_rlimit_rttime", "bfd_rlimit_rttime", "vrrp_rlimit_rtime",
+        "checker_rlimit_rtime", "bfd_rlimit_rtime", "min_auto_priority_delay", "snmp_socket",
+        "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "dbus_service_name",
+        "default_interface", "process_name", "vrrp_process_name", "checker_process_name",
         "bfd_process_name", "lvs_process_name", "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
-        "log_unknown_vrids", "vmac_prefix", "vmac_addr_prefix", "umask", "reload_time_file",
-        "reload_repeat", "reload_file", "include_check", "random_seed", "config_save_dir",
-        "data_use_instance", "state_dump_file", "stats_dump_file", "json_dump_file",
-        "json_version", "iproute_usr_dir", "iproute_etc_dir");
+        "vmac_prefix", "vmac_addr_prefix", "reload_time_file", "random_seed", "config_save_dir",
+        "state_dump_file", "stats_dump_file", "json_dump_file", "json_version",
+        "iproute_usr_dir", "iproute_etc_dir");
     // No firewall rule, no IPVS table, no netlink buffer of keepalived's kind stands behind these;
     // a reload is always checked before it is applied, and the configuration lives in a memfd.
-    add(NoEffect, kGlobal,
+    any(NoEffect, kGlobal,
         "nftables", "nftables_priority", "nftables_counters", "nftables_ifindex",
         "nftables_ipvs", "nftables_ipvs_priority", "nftables_ipvs_start_fwmark", "vrrp_iptables",
         "vrrp_ipsets", "disable_local_igmp", "lvs_flush", "lvs_flush_on_stop", "lvs_flush_onstop",
@@ -313,32 +338,36 @@ std::vector<Keyword> table() {
         "lvs_netlink_monitor_rcv_bufs", "lvs_netlink_monitor_rcv_bufs_force",
         "process_monitor_rcv_bufs", "process_monitor_rcv_bufs_force", "reload_check_config",
         "tmp_config_directory");
-    add(NotYet, kVrrp,
-        "vrf", "native_ipv6", "promote_secondaries", "track_src_ip", "mcast_dst_ip",
-        "unicast_fault_no_peer", "check_unicast_src", "old_unicast_checksum", "v3_checksum_as_v2",
-        "garp_lower_prio_delay", "garp_lower_prio_repeat", "garp_extra_if", "vmac_garp_intvl",
-        "lower_prio_no_advert", "higher_prio_send_advert", "owner_ignore_adverts",
-        "timer_expired_backup", "thread_timer_expired", "use_vmac", "use_vmac_addr",
-        "vmac_xmit_base", "use_ipvlan", "accept", "no_accept", "kernel_rx_buf_size");
-    add(NotYet, in(SyncGroup), "sync_group_tracking_weight", "global_tracking");
-    add(NotYet, in(AuthHmac), "key", "active_key", "time_window", "anti_replay", "mode");
-    add(NotYet, in(TrackFile), "file", "weight", "init_file");
-    add(NotYet, in(TrackProcess),
-        "process", "param_match", "weight", "quorum", "quorum_max", "fork_delay",
-        "terminate_delay", "delay", "full_command");
-    add(NotYet, in(BfdInstance),
+    flags(NotYet, kVrrp,
+        "native_ipv6", "promote_secondaries", "track_src_ip", "unicast_fault_no_peer",
+        "check_unicast_src", "old_unicast_checksum", "v3_checksum_as_v2", "lower_prio_no_advert",
+        "higher_prio_send_advert", "owner_ignore_adverts", "timer_expired_backup",
+        "thread_timer_expired", "use_vmac_addr", "vmac_xmit_base", "accept", "no_accept");
+    single(NotYet, kVrrp,
+        "vrf", "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat",
+        "kernel_rx_buf_size");
+    any(NotYet, kVrrp, "use_vmac", "use_ipvlan");
+    flags(NotYet, in(SyncGroup), "sync_group_tracking_weight", "global_tracking");
+    single(NotYet, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");
+    single(NotYet, in(TrackFile), "file");
+    flags(NotYet, in(TrackProcess), "param_match", "full_command");
+    single(NotYet, in(TrackProcess),
+        "quorum", "quorum_max", "fork_delay", "terminate_delay", "delay");
+    flags(NotYet, in(BfdInstance), "passive", "multihop", "vrrp", "checker");
+    single(NotYet, in(BfdInstance),
         "neighbor_ip", "neighbour_ip", "source_ip", "min_rx", "min_tx", "idle_tx", "multiplier",
-        "passive", "ttl", "hoplimit", "max_hops", "multihop", "weight", "vrrp", "checker");
-    add(NotYet, in(GarpGroup), "garp_interval", "gna_interval", "interface");
-    add(NotYet, in(Ssl), "password", "ca", "certificate", "key");
-    add(NotYet, in(Url),
-        "regex", "regex_no_match", "regex_options", "regex_min_offset", "regex_max_offset",
-        "regex_stack");
-    add(NotYet, in(SmtpCheck), "helo_name");
-    add(NotYet, in(DnsCheck), "type", "name");
-    add(NotYet, in(UdpCheck), "payload", "require_reply", "min_reply_length", "max_reply_length");
-    add(NotYet, in(BfdCheck), "name");
-    add(NotYet, in(FileCheck), "track_file", "weight");
+        "ttl", "hoplimit", "max_hops");
+    single(NotYet, in(GarpGroup), "garp_interval", "gna_interval", "interface");
+    single(NotYet, in(Ssl), "password", "ca", "certificate", "key");
+    flags(NotYet, in(Url), "regex_no_match");
+    single(NotYet, in(Url), "regex", "regex_min_offset", "regex_max_offset");
+    any(NotYet, in(Url), "regex_options", "regex_stack");
+    single(NotYet, in(SmtpCheck), "helo_name");
+    single(NotYet, in(DnsCheck), "type", "name");
+    single(NotYet, in(UdpCheck), "payload", "min_reply_length", "max_reply_length");
+    flags(NotYet, in(UdpCheck), "require_reply");
+    single(NotYet, in(BfdCheck), "name");
+    single(NotYet, in(FileCheck), "track_file");
     // clang-format on
     return all;
 }

@@ -16,16 +16,13 @@ struct Parsing {
     Config& config;
     Reporter& reporter;
     const Environment& environment;
-    /// global_defs' dynamic_interfaces: a missing interface is no mistake then.
-    bool dynamic_interfaces = false;
     /// "keyword name" of each named block so far, with its line.
     std::map<std::string, std::uint32_t> defined{};
-    /// Names whose definition was faulty: already reported, no need to call them undefined too.
-    std::set<std::string, std::less<>> faulty_scripts{};
+    /// Names (of scripts, files, processes, BFD instances) whose definition was faulty: already
+    /// reported, no need to call them undefined too.
+    std::set<std::string, std::less<>> faulty{};
     /// Instances that are left out, as those of IPv6: sync groups may name them.
     std::set<std::string, std::less<>> left_out_instances{};
-    /// Instances with no_virtual_ipaddress.
-    std::set<std::string, std::less<>> without_vips{};
     /// Interfaces that were named, checked once global_defs is known.
     std::vector<Word> interfaces{};
 };
@@ -35,6 +32,15 @@ void parse_vipd(Parsing& parsing, const Statement& statement);
 void parse_vrrp_instance(Parsing& parsing, const Statement& statement);
 void parse_sync_group(Parsing& parsing, const Statement& statement);
 void parse_vrrp_script(Parsing& parsing, const Statement& statement);
+void parse_track_file(Parsing& parsing, const Statement& statement);
+void parse_track_process(Parsing& parsing, const Statement& statement);
+void parse_bfd_instance(Parsing& parsing, const Statement& statement);
+void parse_garp_group(Parsing& parsing, const Statement& statement);
+void parse_up_down_delays(Parsing& parsing, const Statement& statement);
+void parse_linkbeat(Parsing& parsing, const Statement& statement);
+void parse_track_group(Parsing& parsing, const Statement& statement);
+void parse_static_addresses(Parsing& parsing, const Statement& statement);
+void parse_virtual_server_group(Parsing& parsing, const Statement& statement);
 void parse_virtual_server(Parsing& parsing, const Statement& statement);
 
 /// What a virtual_server, a real_server and a checker may say about checking; the nearest counts.
@@ -42,6 +48,7 @@ struct CheckSettings {
     std::optional<Nanos> delay_loop, connect_timeout, delay_before_retry, warmup;
     std::optional<std::uint32_t> retry;
     std::optional<std::string> virtualhost;
+    std::optional<bool> alpha, log_all_failures;  ///< of real servers and checkers
 
     /// Takes the statement if it is one of these settings.
     bool read(Parsing& parsing, const Statement& statement);
@@ -54,14 +61,38 @@ struct CheckerDraft {
     CheckSettings settings;
 };
 
-/// One TCP_CHECK, HTTP_GET or MISC_CHECK; nothing where it cannot work.
+/// One checker; nothing where it cannot work.
 std::optional<CheckerDraft> parse_checker(Parsing& parsing, const Statement& statement);
 
 /// One line of virtual_ipaddress; nothing where it is no address.
 std::optional<VipAddress> parse_vip(Parsing& parsing, const Statement& line);
 
+/// Lines of virtual_routes and static_routes, of virtual_rules and static_rules.
+void parse_routes(Parsing& parsing, const Statement& block, std::vector<Route>& to);
+void parse_rules(Parsing& parsing, const Statement& block, std::vector<Rule>& to);
+
+void parse_use_vmac(Parsing& parsing, VrrpInstance& instance, const Statement& line);
+void parse_use_ipvlan(Parsing& parsing, VrrpInstance& instance, const Statement& line);
+void parse_auth_hmac(Parsing& parsing, VrrpInstance& instance, const Statement& block);
+
 /// Reads one notify_* keyword into `notify`; false: it is another keyword.
 bool read_notify(Parsing& parsing, const Statement& statement, Notify& notify);
+
+/// Reads one track_* block; false: it is another keyword.
+bool read_tracking(Parsing& parsing, const Statement& block, VrrpInstance& instance);
+bool read_tracking(Parsing& parsing, const Statement& block, SyncGroup& group);
+
+/// Reports the second definition of a name; the first one counts.
+bool already_defined(Parsing& parsing, const Statement& statement);
+
+/// A command; a second one is reported, the first counts.
+void read_script_once(Parsing& parsing, const Statement& statement, std::optional<Script>& to);
+
+/// [all] SECONDS
+void read_extra_garp(Reporter& reporter,
+                     const Statement& line,
+                     Value<Nanos>& interval,
+                     Value<bool>& all);
 
 /// What can be told only once the whole file is known: inherited values, references between
 /// blocks, interfaces and scripts of this machine.

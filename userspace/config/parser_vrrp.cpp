@@ -1,149 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
-// vrrp_instance, vrrp_sync_group, vrrp_script.
-#include "userspace/config/parser.hpp"
+// vrrp_instance and vrrp_sync_group.
+#include "userspace/config/fields.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace vipd::config {
 
 namespace {
 
-constexpr std::int64_t kMaxInt = 2147483647;
+constexpr std::int64_t kMaxNumber = 4294967295;
 constexpr std::size_t kAuthLength = 8;
-
-// More of anything in one instance is a mistake; it bounds the search for duplicates.
-constexpr std::size_t kMaxTracked = 255;
 constexpr std::size_t kMaxAdvertised = 255;  // the count is one byte of the advert
 constexpr std::size_t kMaxExcluded = 100'000;
+constexpr Nanos kDay = Seconds(86400);
 
-/// Reports the second definition of a name; the first one counts.
-bool already_defined(Parsing& parsing, const Statement& statement) {
-    const Word& name = statement.value();
-    const auto [first, is_new] =
-        parsing.defined.try_emplace(statement.head().text + ' ' + name.text, name.line);
-    if (is_new) return false;
-    parsing.reporter.error(name,
-                           fmt::format("{} {} has been defined in line {} already; ignored",
-                                       statement.head().text,
-                                       quoted(name.text),
-                                       first->second));
-    return true;
-}
-
-/// True, with a report, if a list is full or has an item of this name.
-template <class T>
-bool no_room(Parsing& parsing, const std::vector<T>& list, const Word& word) {
-    if (list.size() >= kMaxTracked) {
-        parsing.reporter.error(word, fmt::format("more than {} here; ignored", kMaxTracked));
-        return true;
+std::optional<std::uint8_t> read_ttl(Parsing& parsing, const Statement& line, std::size_t at) {
+    if (at >= line.words.size()) {
+        parsing.reporter.error(line.words[at - 1],
+                               fmt::format("{} needs a value", quoted(line.words[at - 1].text)));
+        return std::nullopt;
     }
-    const bool again = std::any_of(
-        list.begin(), list.end(), [&](const T& other) { return other.name == word.text; });
-    if (again)
-        parsing.reporter.complaint(
-            word, fmt::format("{} is tracked already; ignored", quoted(word.text)));
-    return again;
+    const auto ttl = read_number(parsing.reporter, line.words[at], 0, 255);
+    return ttl ? std::optional(static_cast<std::uint8_t>(*ttl)) : std::nullopt;
 }
 
-/// `weight W`, `reverse`, `noreverse` after the first word of a track_* line.
-template <class Weight, class Reverse>
-void read_track_options(Parsing& parsing,
-                        const Statement& line,
-                        std::int64_t limit,
-                        Weight set_weight,
-                        Reverse reverse) {
-    Reporter& reporter = parsing.reporter;
-    for (std::size_t at = 1; at < line.words.size(); ++at) {
-        const Word& word = line.words[at];
-        if (word.text == "weight") {
-            if (at + 1 >= line.words.size()) {
-                reporter.error(word, "'weight' needs a value; ignored");
-                return;
-            }
-            if (const auto weight = read_number(reporter, line.words[++at], -limit, limit))
-                set_weight(static_cast<int>(*weight));
-        } else if (word.text == "reverse" || word.text == "noreverse") {
-            reverse(word.text == "reverse");
-        } else {
-            reporter.error(word, fmt::format("unknown option {}; ignored", quoted(word.text)));
-        }
-    }
-}
-
-void parse_track_interface(Parsing& parsing, const Statement& block, VrrpInstance& instance) {
-    for (const auto& line : block.body) {
-        TrackedInterface tracked;
-        tracked.name = line.head().text;
-        tracked.at = parsing.reporter.at(line.head());
-        if (no_room(parsing, instance.track_interfaces, line.head())) continue;
-        read_track_options(
-            parsing,
-            line,
-            253,
-            [&](int weight) { tracked.weight = weight; },
-            [&](bool reverse) { tracked.reverse = reverse; });
-        parsing.interfaces.push_back(line.head());
-        instance.track_interfaces.push_back(std::move(tracked));
-    }
-}
-
-void parse_track_script(Parsing& parsing, const Statement& block, VrrpInstance& instance) {
-    for (const auto& line : block.body) {
-        TrackedScript tracked;
-        tracked.name = line.head().text;
-        tracked.at = parsing.reporter.at(line.head());
-        if (no_room(parsing, instance.track_scripts, line.head())) continue;
-        read_track_options(
-            parsing,
-            line,
-            253,
-            [&](int weight) { tracked.weight = weight; },
-            [&](bool reverse) { tracked.reverse = reverse; });
-        instance.track_scripts.push_back(std::move(tracked));
-    }
-}
-
-void parse_unicast_peers(Parsing& parsing, const Statement& block, VrrpInstance& instance) {
+void parse_unicast_peers(Parsing& parsing, VrrpInstance& instance, const Statement& block) {
     Reporter& reporter = parsing.reporter;
     if (block.body.empty() && instance.unicast_peers.empty())
         reporter.complaint(block.head(),
                            "unicast_peer is empty: without any peer multicast is used");
     for (const auto& line : block.body) {
         const auto address = read_address(reporter, line.head());
+        UnicastPeer limits{.address = address.value_or(IpAddress()),
+                           .min_ttl = {},
+                           .max_ttl = {},
+                           .at = reporter.at(line.head())};
         for (std::size_t at = 1; at < line.words.size(); ++at) {
             const Word& option = line.words[at];
-            const bool known = option.text == "min_ttl" || option.text == "max_ttl";
-            if (!known) {
+            if (option.text == "min_ttl" || option.text == "max_ttl") {
+                reporter.warning(
+                    option,
+                    fmt::format("{} is not done by vipd yet; ignored", quoted(option.text)));
+                (option.text == "min_ttl" ? limits.min_ttl : limits.max_ttl) =
+                    read_ttl(parsing, line, ++at);
+            } else {
                 reporter.error(option,
                                fmt::format("unknown option {}; ignored", quoted(option.text)));
-                continue;
             }
-            reporter.warning(
-                option, fmt::format("{} is not done by vipd yet; ignored", quoted(option.text)));
-            if (at + 1 < line.words.size())
-                read_number(reporter, line.words[++at], 0, 255);
-            else
-                reporter.error(option, fmt::format("{} needs a value", quoted(option.text)));
         }
         if (!address) continue;
         Value<IpAddress> peer(*address);
-        peer.at = reporter.at(line.head());
+        peer.at = limits.at;
         peer.set = true;
         instance.unicast_peers.push_back(std::move(peer));
+        if (limits.min_ttl || limits.max_ttl)
+            instance.unicast_peer_ttls.push_back(std::move(limits));
     }
 }
 
-void parse_authentication(Parsing& parsing, const Statement& block, VrrpInstance& instance) {
+void parse_authentication(Parsing& parsing, VrrpInstance& instance, const Statement& block) {
     Reporter& reporter = parsing.reporter;
     bool pass = true;
+    bool ah = false;
     for (const auto& line : block.body) {
-        if (line.keyword->status != Status::Done) continue;
         const Word& word = line.value();
         if (line.head().text == "auth_type") {
             pass = word.text == "PASS";
-            if (word.text == "AH")
+            ah = word.text == "AH";
+            if (ah)
                 reporter.warning(word, "auth_type AH is not done by vipd yet; no authentication");
             else if (!pass)
                 reporter.error(
@@ -159,7 +86,7 @@ void parse_authentication(Parsing& parsing, const Statement& block, VrrpInstance
             }
         }
     }
-    if (pass && instance.auth_pass.value.empty())
+    if ((pass || ah) && instance.auth_pass.value.empty())
         reporter.complaint(block.head(), "authentication without auth_pass; no authentication");
     if (!pass) instance.auth_pass = {};
 }
@@ -188,26 +115,7 @@ void parse_vips(Parsing& parsing,
     }
 }
 
-bool read_instance_lists(Parsing& parsing, const Statement& line, VrrpInstance& instance) {
-    const std::string_view name = line.head().text;
-    if (name == "track_interface")
-        parse_track_interface(parsing, line, instance);
-    else if (name == "track_script")
-        parse_track_script(parsing, line, instance);
-    else if (name == "unicast_peer")
-        parse_unicast_peers(parsing, line, instance);
-    else if (name == "authentication")
-        parse_authentication(parsing, line, instance);
-    else if (name == "virtual_ipaddress")
-        parse_vips(parsing, line, kMaxAdvertised, instance.virtual_ipaddress);
-    else if (name == "virtual_ipaddress_excluded")
-        parse_vips(parsing, line, kMaxExcluded, instance.virtual_ipaddress_excluded);
-    else
-        return false;
-    return true;
-}
-
-void parse_state(Parsing& parsing, const Statement& line, VrrpInstance& instance) {
+void parse_state(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
     const Word& word = line.value();
     if (word.text != "MASTER" && word.text != "BACKUP") {
         std::string upper = word.text;
@@ -225,86 +133,201 @@ void parse_state(Parsing& parsing, const Statement& line, VrrpInstance& instance
     instance.initial_master.set = true;
 }
 
-void read_instance(Parsing& parsing, const Statement& line, VrrpInstance& instance) {
-    Reporter& reporter = parsing.reporter;
-    const std::string_view name = line.head().text;
-    const Seconds day(86400);
-    if (name == "state")
-        parse_state(parsing, line, instance);
-    else if (name == "interface") {
-        assign_text(reporter, instance.interface, line);
-        parsing.interfaces.push_back(line.value());
-    } else if (name == "virtual_router_id")
-        assign_number(reporter, instance.virtual_router_id, line, 1, 255);
-    else if (name == "priority") {
-        assign_number(reporter, instance.priority, line, 1, 255);
-        instance.priority.set = true;  // a bad one means 100, whatever the state
-    } else if (name == "advert_int")
-        assign_seconds(
-            reporter, instance.advert_int, line, std::chrono::milliseconds(10), Seconds(255));
-    else if (name == "version")
-        assign_number(reporter, instance.version, line, 2, 3);
-    else if (name == "nopreempt")
-        assign_flag(reporter, instance.nopreempt, line);
-    else if (name == "preempt") {
-        if (const auto preempt = read_flag(reporter, line)) instance.nopreempt.value = !*preempt;
-    } else if (name == "preempt_delay")
-        assign_seconds(reporter, instance.preempt_delay, line, Nanos(0), Seconds(1000));
-    else if (name == "mcast_src_ip")
-        assign(reporter, instance.mcast_src_ip, read_address(reporter, line.value()), line.value());
-    else if (name == "unicast_src_ip")
-        assign(
-            reporter, instance.unicast_src_ip, read_address(reporter, line.value()), line.value());
-    else if (name == "unicast_ttl")
-        assign_number(reporter, instance.unicast_ttl, line, 0, 255);
-    else if (name == "dont_track_primary")
-        assign_flag(reporter, instance.dont_track_primary, line);
-    else if (name == "garp_master_delay")
-        assign_seconds(reporter, instance.garp_master_delay, line, Nanos(0), day);
-    else if (name == "garp_master_repeat")
-        assign_number(reporter, instance.garp_master_repeat, line, 1, 1000);
-    else if (name == "garp_master_refresh")
-        assign_seconds(reporter, instance.garp_master_refresh, line, Nanos(0), day);
-    else if (name == "garp_master_refresh_repeat")
-        assign_number(reporter, instance.garp_master_refresh_repeat, line, 1, 1000);
-    else if (name == "down_timer_adverts")
-        assign_number(reporter, instance.down_timer_adverts, line, 1, 100);
-    else if (name == "skip_check_adv_addr")
-        assign_flag(reporter, instance.skip_check_adv_addr, line);
-    else if (name == "strict_mode")
-        assign_flag(reporter, instance.strict, line);
-    else if (name == "lvs_sync_daemon_interface") {
-        reporter.complaint(line.head(),
-                           "lvs_sync_daemon_interface is deprecated",
-                           "write lvs_sync_daemon in global_defs instead");
-        parsing.interfaces.push_back(line.value());
-        if (parsing.config.global.sync_daemon) return;
-        SyncDaemon daemon;
-        daemon.interface = line.value().text;
-        daemon.instance = instance.name;
-        daemon.at = reporter.at(line.head());
-        parsing.config.global.sync_daemon = std::move(daemon);
+void parse_interface(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
+    assign_text(parsing.reporter, instance.interface, line);
+    parsing.interfaces.push_back(line.value());
+}
+
+void parse_priority(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
+    number(&VrrpInstance::priority, 1, 255)(parsing, instance, line);
+    instance.priority.set = true;  // a bad one means 100, whatever the state
+}
+
+void parse_preempt(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
+    if (const auto preempt = read_flag(parsing.reporter, line))
+        instance.nopreempt.value = !*preempt;
+}
+
+/// accept; no_accept is its opposite.
+void parse_accept(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
+    auto accept = read_flag(parsing.reporter, line);
+    if (accept && line.head().text == "no_accept") accept = !*accept;
+    assign(parsing.reporter, instance.accept, accept, line.head());
+}
+
+void parse_old_checksum(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
+    const bool never = line.values() > 0 && line.value().text == "never";
+    if (line.values() > 0 && !never) {
+        parsing.reporter.error(line.value(),
+                               fmt::format("unknown option {}; ignored", quoted(line.value().text)),
+                               "only never is known");
+        return;
     }
+    assign(parsing.reporter,
+           never ? instance.old_unicast_checksum_never : instance.old_unicast_checksum,
+           std::optional(true),
+           line.head());
+}
+
+/// timer_expired_backup [PRIORITY]
+void parse_timer_expired(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
+    assign(parsing.reporter, instance.timer_expired_backup, std::optional(true), line.head());
+    if (line.values() > 0)
+        assign(parsing.reporter,
+               instance.timer_expired_priority,
+               read_number(parsing.reporter, line.value(), 1, 254),
+               line.value());
+}
+
+void parse_debug(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
+    if (line.values() > 0) number(&VrrpInstance::debug, 0, 4)(parsing, instance, line);
+}
+
+/// The deprecated way to say lvs_sync_daemon.
+void parse_sync_interface(Parsing& parsing, VrrpInstance& instance, const Statement& line) {
+    parsing.reporter.complaint(line.head(),
+                               "lvs_sync_daemon_interface is deprecated",
+                               "write lvs_sync_daemon in global_defs instead");
+    parsing.interfaces.push_back(line.value());
+    if (parsing.config.global.sync_daemon) return;
+    SyncDaemon daemon;
+    daemon.interface = line.value().text;
+    daemon.instance = instance.name;
+    daemon.at = parsing.reporter.at(line.head());
+    parsing.config.global.sync_daemon = std::move(daemon);
+}
+
+const Fields<VrrpInstance>& instance_fields() {
+    using I = VrrpInstance;
+    static const Fields<I> fields{
+        {"state", parse_state},
+        {"interface", parse_interface},
+        {"vrf", text(&I::vrf)},
+        {"virtual_router_id", number(&I::virtual_router_id, 1, 255)},
+        {"priority", parse_priority},
+        {"advert_int", seconds(&I::advert_int, Millis(10), Seconds(255))},
+        {"version", number(&I::version, 2, 3)},
+        {"native_ipv6", flag(&I::native_ipv6)},
+        {"nopreempt", flag(&I::nopreempt)},
+        {"preempt", parse_preempt},
+        {"preempt_delay", seconds(&I::preempt_delay, Nanos(0), Seconds(1000))},
+        {"authentication", parse_authentication},
+        {"auth_hmac", parse_auth_hmac},
+        {"mcast_src_ip", address(&I::mcast_src_ip)},
+        {"mcast_dst_ip", address(&I::mcast_dst_ip)},
+        {"unicast_src_ip", address(&I::unicast_src_ip)},
+        {"track_src_ip", flag(&I::track_src_ip)},
+        {"unicast_peer", parse_unicast_peers},
+        {"unicast_ttl", number(&I::unicast_ttl, 0, 255)},
+        {"unicast_fault_no_peer", flag(&I::unicast_fault_no_peer)},
+        {"check_unicast_src", flag(&I::check_unicast_src)},
+        {"old_unicast_checksum", parse_old_checksum},
+        {"v3_checksum_as_v2", flag(&I::v3_checksum_as_v2)},
+        {"virtual_ipaddress",
+         [](Parsing& parsing, I& instance, const Statement& block) {
+             parse_vips(parsing, block, kMaxAdvertised, instance.virtual_ipaddress);
+         }},
+        {"virtual_ipaddress_excluded",
+         [](Parsing& parsing, I& instance, const Statement& block) {
+             parse_vips(parsing, block, kMaxExcluded, instance.virtual_ipaddress_excluded);
+         }},
+        {"no_virtual_ipaddress",
+         [](Parsing&, I& instance, const Statement&) { instance.no_virtual_ipaddress = true; }},
+        {"virtual_routes",
+         [](Parsing& parsing, I& instance, const Statement& block) {
+             parse_routes(parsing, block, instance.virtual_routes);
+         }},
+        {"virtual_rules",
+         [](Parsing& parsing, I& instance, const Statement& block) {
+             parse_rules(parsing, block, instance.virtual_rules);
+         }},
+        {"promote_secondaries", flag(&I::promote_secondaries)},
+        {"use_vmac", parse_use_vmac},
+        {"use_ipvlan", parse_use_ipvlan},
+        {"use_vmac_addr", flag(&I::use_vmac_addr)},
+        {"vmac_xmit_base", flag(&I::vmac_xmit_base)},
+        {"accept", parse_accept},
+        {"no_accept", parse_accept},
+        {"dont_track_primary", flag(&I::dont_track_primary)},
+        {"linkbeat_use_polling", flag(&I::linkbeat_use_polling)},
+        {"garp_master_delay", seconds(&I::garp_master_delay, Nanos(0), kDay)},
+        {"garp_master_repeat", number(&I::garp_master_repeat, 1, 1000)},
+        {"garp_master_refresh", seconds(&I::garp_master_refresh, Nanos(0), kDay)},
+        {"garp_master_refresh_repeat", number(&I::garp_master_refresh_repeat, 1, 1000)},
+        {"garp_lower_prio_delay", seconds(&I::garp_lower_prio_delay, Nanos(0), kDay)},
+        {"garp_lower_prio_repeat", number(&I::garp_lower_prio_repeat, 0, 1000)},
+        {"garp_extra_if",
+         [](Parsing& parsing, I& instance, const Statement& line) {
+             read_extra_garp(
+                 parsing.reporter, line, instance.garp_extra_if, instance.garp_extra_if_all);
+         }},
+        {"vmac_garp_intvl",
+         [](Parsing& parsing, I& instance, const Statement& line) {
+             read_extra_garp(
+                 parsing.reporter, line, instance.garp_extra_if, instance.garp_extra_if_all);
+         }},
+        {"down_timer_adverts", number(&I::down_timer_adverts, 1, 100)},
+        {"lower_prio_no_advert", flag(&I::lower_prio_no_advert)},
+        {"higher_prio_send_advert", flag(&I::higher_prio_send_advert)},
+        {"owner_ignore_adverts", flag(&I::owner_ignore_adverts)},
+        {"timer_expired_backup", parse_timer_expired},
+        {"thread_timer_expired", parse_timer_expired},
+        {"skip_check_adv_addr", flag(&I::skip_check_adv_addr)},
+        {"strict_mode", flag(&I::strict)},
+        {"kernel_rx_buf_size", number(&I::kernel_rx_buf_size, 1, kMaxNumber)},
+        {"debug", parse_debug},
+        {"lvs_sync_daemon_interface", parse_sync_interface},
+    };
+    return fields;
+}
+
+void parse_members(Parsing& parsing, const Statement& block, SyncGroup& group) {
+    for (const auto& members : block.body)
+        for (const auto& word : members.words) {
+            Value<std::string> member(word.text);
+            member.at = parsing.reporter.at(word);
+            member.set = true;
+            group.members.push_back(std::move(member));
+        }
 }
 
 }  // namespace
 
-bool read_notify(Parsing& parsing, const Statement& statement, Notify& notify) {
-    const std::string_view name = statement.head().text;
-    std::optional<Script>* const to = name == "notify_master"   ? &notify.master
-                                      : name == "notify_backup" ? &notify.backup
-                                      : name == "notify_fault"  ? &notify.fault
-                                      : name == "notify_stop"   ? &notify.stop
-                                      : name == "notify"        ? &notify.any
-                                                                : nullptr;
-    if (to == nullptr) return false;
-    if (*to) {
-        parsing.reporter.complaint(statement.head(),
-                                   fmt::format("{} has been given already; ignored", quoted(name)));
-        return true;
-    }
-    *to = read_script(parsing.reporter, statement);
+bool already_defined(Parsing& parsing, const Statement& statement) {
+    const Word& name = statement.value();
+    const auto [first, is_new] =
+        parsing.defined.try_emplace(statement.head().text + ' ' + name.text, name.line);
+    if (is_new) return false;
+    parsing.reporter.error(name,
+                           fmt::format("{} {} has been defined in line {} already; ignored",
+                                       statement.head().text,
+                                       quoted(name.text),
+                                       first->second));
     return true;
+}
+
+bool read_notify(Parsing& parsing, const Statement& statement, Notify& notify) {
+    static const Fields<Notify> fields{
+        {"notify_master", command(&Notify::master)},
+        {"notify_backup", command(&Notify::backup)},
+        {"notify_fault", command(&Notify::fault)},
+        {"notify_stop", command(&Notify::stop)},
+        {"notify", command(&Notify::any)},
+        {"notify_deleted", command(&Notify::deleted)},
+        {"notify_master_rx_lower_pri", command(&Notify::master_rx_lower_pri)},
+        {"notify_priority_changes", flag(&Notify::priority_changes)},
+        {"smtp_alert", flag(&Notify::smtp_alert)},
+    };
+    return read_field(fields, parsing, notify, statement);
+}
+
+void read_script_once(Parsing& parsing, const Statement& statement, std::optional<Script>& to) {
+    if (to)
+        parsing.reporter.complaint(
+            statement.head(),
+            fmt::format("{} has been given already; ignored", quoted(statement.head().text)));
+    else
+        to = read_script(parsing.reporter, statement);
 }
 
 void parse_vrrp_instance(Parsing& parsing, const Statement& statement) {
@@ -312,16 +335,9 @@ void parse_vrrp_instance(Parsing& parsing, const Statement& statement) {
     VrrpInstance instance;
     instance.name = statement.value().text;
     instance.at = parsing.reporter.at(statement.value());
-    bool no_vip_wanted = false;
-    for (const auto& line : statement.body) {
-        if (line.keyword->status != Status::Done) continue;
-        if (line.head().text == "no_virtual_ipaddress") no_vip_wanted = true;
-        if (read_instance_lists(parsing, line, instance) ||
-            read_notify(parsing, line, instance.notify))
-            continue;
-        read_instance(parsing, line, instance);
-    }
-    if (no_vip_wanted) parsing.without_vips.insert(instance.name);
+    for (const auto& line : statement.body)
+        if (!read_notify(parsing, line, instance.notify) && !read_tracking(parsing, line, instance))
+            read_field(instance_fields(), parsing, instance, line);
     parsing.config.instances.push_back(std::move(instance));
 }
 
@@ -331,72 +347,16 @@ void parse_sync_group(Parsing& parsing, const Statement& statement) {
     group.name = statement.value().text;
     group.at = parsing.reporter.at(statement.value());
     for (const auto& line : statement.body) {
-        if (line.keyword->status != Status::Done) continue;
-        if (read_notify(parsing, line, group.notify)) continue;
-        for (const auto& members : line.body)
-            for (const auto& word : members.words) {
-                Value<std::string> member(word.text);
-                member.at = parsing.reporter.at(word);
-                member.set = true;
-                group.members.push_back(std::move(member));
-            }
+        if (read_notify(parsing, line, group.notify) || read_tracking(parsing, line, group))
+            continue;
+        if (line.head().text == "group")
+            parse_members(parsing, line, group);
+        else if (line.head().text == "sync_group_tracking_weight")
+            assign_flag(parsing.reporter, group.tracking_weight, line);
+        else if (line.head().text == "global_tracking")
+            parsing.reporter.complaint(line.head(), "global_tracking is deprecated; ignored");
     }
     parsing.config.sync_groups.push_back(std::move(group));
-}
-
-void parse_vrrp_script(Parsing& parsing, const Statement& statement) {
-    Reporter& reporter = parsing.reporter;
-    if (already_defined(parsing, statement)) return;
-    VrrpScript script;
-    script.name = statement.value().text;
-    script.at = reporter.at(statement.value());
-    std::optional<Script> command;
-    bool given = false;
-    const Statement* user = nullptr;
-    for (const auto& line : statement.body) {
-        const std::string_view name = line.head().text;
-        if (name == "script") {
-            given = true;
-            command = read_script(reporter, line);
-        } else if (name == "interval")
-            assign_seconds(reporter, script.interval, line, kMinTimer, kMaxTimer);
-        else if (name == "timeout")
-            assign_seconds(reporter, script.timeout, line, kMinTimer, kMaxTimer);
-        else if (name == "weight") {
-            const Word& word = line.value();
-            assign(reporter, script.weight, read_number(reporter, word, -253, 253), word);
-            if (line.values() > 1) {
-                if (line.value(1).text == "reverse")
-                    script.reverse.value = true;
-                else
-                    reporter.error(
-                        line.value(1),
-                        fmt::format("unknown option {}; ignored", quoted(line.value(1).text)));
-            }
-        } else if (name == "rise")
-            assign_number(reporter, script.rise, line, 1, kMaxInt);
-        else if (name == "fall")
-            assign_number(reporter, script.fall, line, 1, kMaxInt);
-        else if (name == "init_fail")
-            assign_flag(reporter, script.init_fail, line);
-        else if (name == "user")
-            user = &line;
-    }
-    if (!command) {
-        if (!given)
-            reporter.error(
-                statement.head(),
-                fmt::format("vrrp_script {} has no script; ignored", quoted(script.name)));
-        parsing.faulty_scripts.insert(script.name);
-        return;
-    }
-    script.script = std::move(*command);
-    if (user != nullptr) {
-        script.script.user = user->value().text;
-        if (user->values() > 1) script.script.group = user->value(1).text;
-    }
-    if (!script.timeout.set) script.timeout.value = script.interval.value;
-    parsing.config.scripts.push_back(std::move(script));
 }
 
 }  // namespace vipd::config

@@ -43,7 +43,23 @@ void inherit_globals(Parsing& parsing, VrrpInstance& instance) {
     inherit(instance.garp_master_repeat, global.garp_master_repeat);
     inherit(instance.garp_master_refresh, global.garp_master_refresh);
     inherit(instance.garp_master_refresh_repeat, global.garp_master_refresh_repeat);
+    if (!global.garp_lower_prio_delay.set)
+        inherit(instance.garp_lower_prio_delay, instance.garp_master_delay);
+    else
+        inherit(instance.garp_lower_prio_delay, global.garp_lower_prio_delay);
+    if (!global.garp_lower_prio_repeat.set)
+        inherit(instance.garp_lower_prio_repeat, instance.garp_master_repeat);
+    else
+        inherit(instance.garp_lower_prio_repeat, global.garp_lower_prio_repeat);
+    inherit(instance.garp_extra_if, global.garp_extra_if);
+    inherit(instance.garp_extra_if_all, global.garp_extra_if_all);
     inherit(instance.down_timer_adverts, global.down_timer_adverts);
+    inherit(instance.lower_prio_no_advert, global.lower_prio_no_advert);
+    inherit(instance.higher_prio_send_advert, global.higher_prio_send_advert);
+    inherit(instance.owner_ignore_adverts, global.owner_ignore_adverts);
+    inherit(instance.check_unicast_src, global.check_unicast_src);
+    inherit(instance.v3_checksum_as_v2, global.v3_checksum_as_v2);
+    inherit(instance.notify.priority_changes, global.notify_priority_changes);
     inherit(instance.skip_check_adv_addr, global.skip_check_adv_addr);
     inherit(instance.strict, global.strict);
 }
@@ -156,7 +172,7 @@ bool settle_addresses(Parsing& parsing, VrrpInstance& instance) {
         return false;
     }
     drop_foreign(instance.virtual_ipaddress_excluded, false);
-    if (vips.empty() && !parsing.without_vips.contains(instance.name))
+    if (vips.empty() && !instance.no_virtual_ipaddress)
         complain(parsing,
                  instance.at,
                  fmt::format("vrrp_instance {} has no virtual_ipaddress", quoted(instance.name)));
@@ -203,7 +219,7 @@ void settle_tracking(Parsing& parsing, const Names& names, VrrpInstance& instanc
     });
     std::erase_if(instance.track_scripts, [&](const TrackedScript& tracked) {
         if (names.scripts.contains(tracked.name)) return false;
-        if (!parsing.faulty_scripts.contains(tracked.name)) {
+        if (!parsing.faulty.contains(tracked.name)) {
             fault(parsing,
                   tracked.at,
                   fmt::format("there is no vrrp_script {}; ignored", quoted(tracked.name)));
@@ -363,7 +379,7 @@ void check_interfaces(Parsing& parsing) {
         if (is_new) entry->second = parsing.environment.interface_exists(word.text);
         if (entry->second) continue;
         const std::string message = fmt::format("interface {} does not exist", quoted(word.text));
-        if (parsing.dynamic_interfaces)
+        if (*parsing.config.global.dynamic_interfaces)
             parsing.reporter.warning(word, message + " yet");
         else
             parsing.reporter.error(word, message);

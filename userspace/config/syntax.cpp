@@ -151,7 +151,7 @@ void SyntaxReader::statement(
                           fmt::format("{} is accepted, but vipd has nothing that it would change",
                                       quoted(head.text)));
     const bool skipped = quiet || keyword->status != Status::Done;
-    const bool whole = quiet || check_values(made);
+    const bool whole = check_values(made);
     if (has_body) {
         if (block_follows()) {
             take();
@@ -161,10 +161,7 @@ void SyntaxReader::statement(
         }
         read_body(keyword->block, head, skipped, made.body);
     }
-    if (whole && !quiet) {
-        if (keyword->status != Status::Done) made.body.clear();
-        out.push_back(std::move(made));
-    }
+    if (whole) out.push_back(std::move(made));
 }
 
 /// A search takes a while; whoever mistypes more words than this is not looking for a hint.

@@ -44,6 +44,29 @@ std::optional<Nanos> parse_seconds(std::string_view text) {
 
 }  // namespace
 
+std::optional<std::uint64_t> parse_unsigned(std::string_view text) {
+    const bool hex = text.starts_with("0x") || text.starts_with("0X");
+    if (hex) text.remove_prefix(2);
+    const char* const end = text.data() + text.size();
+    std::uint64_t number = 0;
+    const auto [stop, problem] = std::from_chars(text.data(), end, number, hex ? 16 : 10);
+    if (problem != std::errc() || stop != end) return std::nullopt;
+    return number;
+}
+
+std::optional<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
+    if (text.empty() || text.size() % 2 != 0) return std::nullopt;
+    std::vector<std::uint8_t> bytes;
+    for (std::size_t at = 0; at < text.size(); at += 2) {
+        std::uint8_t byte = 0;
+        const auto [stop, problem] =
+            std::from_chars(text.data() + at, text.data() + at + 2, byte, 16);
+        if (problem != std::errc() || stop != text.data() + at + 2) return std::nullopt;
+        bytes.push_back(byte);
+    }
+    return bytes;
+}
+
 std::optional<std::int64_t> read_number(Reporter& reporter,
                                         const Word& word,
                                         std::int64_t low,

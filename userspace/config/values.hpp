@@ -32,6 +32,12 @@ std::optional<Script> read_script(Reporter& reporter, const Statement& statement
 
 std::vector<std::string> split_command(std::string_view command);
 
+/// Decimal, or hexadecimal after 0x; nothing else.
+std::optional<std::uint64_t> parse_unsigned(std::string_view text);
+
+/// An even number of hexadecimal digits as bytes, at least one.
+std::optional<std::vector<std::uint8_t>> parse_hex(std::string_view text);
+
 /// `A`, `A PORT`; the port 0 if there is none.
 std::optional<Endpoint> read_endpoint(Reporter& reporter, const Word& address, const Word* port);
 

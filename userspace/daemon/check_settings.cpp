@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/daemon/check_settings.hpp"
 
+#include <optional>
 #include <utility>
 
 namespace vipd::daemon {
 
 namespace {
 
-check::Kind kind_of(config::Checker::Kind kind) {
+/// Nothing for a kind that is not done yet: the parser has warned.
+std::optional<check::Kind> kind_of(config::Checker::Kind kind) {
     switch (kind) {
         case config::Checker::Kind::Tcp:
             return check::Kind::Tcp;
         case config::Checker::Kind::Http:
             return check::Kind::Http;
         case config::Checker::Kind::Misc:
-            break;
+            return check::Kind::Misc;
+        default:
+            return std::nullopt;
     }
-    return check::Kind::Misc;
 }
 
 check::HttpVersion version_of(config::Checker::HttpProtocol protocol) {
@@ -31,9 +34,9 @@ check::HttpVersion version_of(config::Checker::HttpProtocol protocol) {
     return check::HttpVersion::V1_1;
 }
 
-check::Settings settings_of(const config::Checker& from) {
+check::Settings settings_of(check::Kind kind, const config::Checker& from) {
     check::Settings to;
-    to.kind = kind_of(from.kind);
+    to.kind = kind;
     to.timing = {.delay_loop = from.timing.delay_loop,
                  .connect_timeout = from.timing.connect_timeout,
                  .retry = from.timing.retry,
@@ -61,10 +64,11 @@ std::vector<check::RealServer> check_settings(const config::Config& config) {
     std::vector<check::RealServer> reals;
     for (const auto& service : config.virtual_servers) {
         for (const auto& real : service.real_servers) {
-            if (real.checkers.empty()) continue;
             check::RealServer to{service.key, real.endpoint, *service.alpha, {}};
-            for (const auto& checker : real.checkers) to.checkers.push_back(settings_of(checker));
-            reals.push_back(std::move(to));
+            for (const auto& checker : real.checkers)
+                if (const auto kind = kind_of(checker.kind))
+                    to.checkers.push_back(settings_of(*kind, checker));
+            if (!to.checkers.empty()) reals.push_back(std::move(to));
         }
     }
     return reals;

@@ -56,20 +56,27 @@ TEST(VirtualServer, WhatIsNotDoneYetIsSaid) {
     const Parsed parsed = read(
         "virtual_server 10.0.0.1 80 {\nlb_algo wlc\nlb_kind NAT\nprotocol SCTP\n"
         "persistence_timeout 50\nreal_server 10.0.0.2 80 {\n}\n}\n"
-        "virtual_server fwmark 3 {\nreal_server 10.0.0.2 80 {\n}\n}\n"
-        "virtual_server group g {\n}\n");
+        "virtual_server fwmark 3 {\nlb_algo rr\nlb_kind DR\nreal_server 10.0.0.2 {\n}\n}\n"
+        "virtual_server group g {\nlb_algo rr\nlb_kind DR\nprotocol TCP\n"
+        "real_server 10.0.0.2 {\n}\n}\n");
     EXPECT_THAT(
         findings(parsed),
         ElementsAre(
+            "1:16 warning: SCTP is not done by vipd yet; this virtual_server is not forwarded",
             "3:9 warning: NAT is not done by vipd yet; this virtual_server is not forwarded",
-            "4:10 warning: SCTP is not done by vipd yet; this virtual_server is not forwarded",
             "5:1 warning: 'persistence_timeout' is not done by vipd yet; ignored",
-            "9:16 warning: virtual_server fwmark is not done by vipd yet; its block is ignored",
-            "13:16 warning: virtual_server group is not done by vipd yet; its block is ignored"));
+            "9:16 warning: a service of a fwmark or a group is not done by vipd yet; this "
+            "virtual_server is not forwarded",
+            "15:16 warning: a service of a fwmark or a group is not done by vipd yet; this "
+            "virtual_server is not forwarded"));
     EXPECT_EQ(parsed.exit_status(), 0);
     ASSERT_EQ(parsed.config.virtual_servers.size(), 1U);
     EXPECT_FALSE(parsed.config.virtual_servers[0].forwarded);
     EXPECT_EQ(*parsed.config.virtual_servers[0].scheduler, "wlc");
+    EXPECT_EQ(*parsed.config.virtual_servers[0].persistence_timeout, 50U);
+    ASSERT_EQ(parsed.config.keyless_servers.size(), 2U);
+    EXPECT_EQ(parsed.config.keyless_servers[0].fwmark, 3U);
+    EXPECT_EQ(parsed.config.keyless_servers[1].group, "g");
 }
 
 TEST(VirtualServer, EverySchedulerOfIpvsIsDone) {
@@ -110,7 +117,7 @@ TEST(RealServer, HasThresholds) {
 TEST(RealServer, WhoseOnlyCheckerIsNotDoneCountsAsUpAndThatIsSaid) {
     const Parsed parsed = read(
         service("real_server 10.0.0.2 80 {\nSSL_GET {\nurl {\npath /\n}\n}\nDNS_CHECK {\n}\n}\n"
-                "real_server 10.0.0.3 80 {\nSSL_GET {\n}\nTCP_CHECK {\n}\n}"));
+                "real_server 10.0.0.3 80 {\nSSL_GET {\nurl {\npath /\n}\n}\nTCP_CHECK {\n}\n}"));
     EXPECT_THAT(findings(parsed),
                 ElementsAre("6:1 warning: 'SSL_GET' is not done by vipd yet; its block is ignored",
                             "6:1 warning: without SSL_GET real_server 10.0.0.2:80 has no checker: "
@@ -134,9 +141,10 @@ TEST(VirtualServer, MistakesAreReported) {
     EXPECT_THAT(
         findings(parsed),
         ElementsAre(
+            "1:16 warning: TUN other than IPIP is not done by vipd yet; this virtual_server is not "
+            "forwarded",
             "2:9 error: unknown scheduler 'mx'; ignored",
             "4:9 error: unknown lb_kind 'dr'; ignored",
-            "5:13 warning: of TUN vipd does IPIP only yet; this virtual_server is not forwarded",
             "6:10 error: unknown protocol 'XYZ'; ignored",
             "8:8 error: number '0' is outside 1 to 4294967295; ignored",
             "9:8 complaint: quorum 9 is more than all weights together; 1 is used",
@@ -152,7 +160,7 @@ TEST(VirtualServer, MistakesAreReported) {
             "10.0.0.3:8080",
             "21:13 complaint: real_server 10.0.0.3:8080 stands here twice; the second is ignored",
             "22:8 error: number '-1' is outside 0 to 2147483647; ignored"));
-    EXPECT_EQ(parsed.diagnostics[1].hint, "it must be written in capitals: DR");
+    EXPECT_EQ(parsed.diagnostics[2].hint, "it must be written in capitals: DR");
     EXPECT_FALSE(parsed.config.virtual_servers.at(0).forwarded);
     EXPECT_EQ(parsed.config.virtual_servers[0].real_servers.at(0).endpoint.to_string(),
               "10.0.0.3:80");
@@ -280,6 +288,7 @@ alpha
                             "21:16 error: '200-100' is no HTTP status code or range; ignored",
                             "24:1 complaint: MISC_CHECK without misc_path; ignored",
                             "27:1 warning: 'SSL_GET' is not done by vipd yet; its block is ignored",
+                            "27:1 complaint: SSL_GET without a url; ignored",
                             "29:1 warning: 'alpha' is not done by vipd yet; ignored"));
     const auto& checkers = parsed.config.virtual_servers.at(0).real_servers.at(0).checkers;
     ASSERT_EQ(checkers.size(), 2U);
