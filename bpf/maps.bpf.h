@@ -26,6 +26,13 @@ struct {
 	__type(value, struct vipd_service);
 } vipd_services SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VIPD_MATCH_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct vipd_match);
+} vipd_match SEC(".maps");
+
 /* Rings differ in length: BPF_F_INNER_MAP lets them (5.10). */
 struct vipd_ring {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -6,7 +6,25 @@
 #include "bpf/maps.bpf.h"
 #include "bpf/parse.bpf.h"
 
-static __always_inline struct vipd_service *
+static __always_inline int match_is_of(const struct vipd_match *match,
+				       const struct vipd_flow_key *packet)
+{
+	const union vipd_addr *known = &match->key.address;
+	const union vipd_addr *vip = &packet->vip;
+
+	return ((known->v6[0] ^ vip->v6[0]) | (known->v6[1] ^ vip->v6[1]) |
+		(known->v6[2] ^ vip->v6[2]) | (known->v6[3] ^ vip->v6[3]) |
+		(match->key.port ^ packet->vip_port) |
+		(match->key.protocol ^ packet->protocol) |
+		(match->key.family ^ packet->family)) == 0;
+}
+
+/*
+ * A look-up in a hash map costs as much as the rest of the way to here and
+ * more, so this CPU's last answers are kept. The epoch is read before the map
+ * is: an answer that a change has overtaken carries the old one.
+ */
+static __always_inline const struct vipd_service *
 match_service(const struct vipd_flow_key *packet)
 {
 	struct vipd_service_key key = {
@@ -15,8 +33,27 @@ match_service(const struct vipd_flow_key *packet)
 	    .protocol = packet->protocol,
 	    .family = packet->family,
 	};
+	__u32 zero = 0;
+	__u32 index = vipd_match_index(&packet->vip, packet->vip_port);
+	struct vipd_meta *meta = bpf_map_lookup_elem(&vipd_meta, &zero);
+	const struct vipd_service *service;
+	struct vipd_match *match;
+	__u32 epoch;
 
-	return bpf_map_lookup_elem(&vipd_services, &key);
+	match = bpf_map_lookup_elem(&vipd_match, &index);
+	if (!meta || !match)
+		return NULL;
+	epoch = *(volatile __u32 *)&meta->services_epoch;
+	if (match->epoch == epoch && match_is_of(match, packet))
+		return &match->service;
+	service = bpf_map_lookup_elem(&vipd_services, &key);
+	if (!service)
+		return NULL;
+	barrier();
+	match->key = key;
+	match->service = *service;
+	match->epoch = epoch;
+	return service;
 }
 
 /* By hand: clang 14 makes a call of memcmp() from its builtin. */

@@ -166,7 +166,7 @@ static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p,
 {
 	struct cursor c = {.pos = (void *)(long)ctx->data,
 			   .end = (void *)(long)ctx->data_end};
-	struct vipd_service *service;
+	const struct vipd_service *service;
 	__u32 verdict;
 	__u64 hash;
 

@@ -83,7 +83,7 @@ static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p,
 {
 	struct cursor c = {.pos = (void *)(long)ctx->data,
 			   .end = (void *)(long)ctx->data_end};
-	struct vipd_service *service;
+	const struct vipd_service *service;
 	struct vipd_real *real;
 	__u32 verdict, id, connections = 0;
 

@@ -11,8 +11,9 @@
 namespace vipd::dataplane {
 
 // The layout is an interface: to other versions of vipd through the pins, and to bpftool's readers.
-static_assert(sizeof(vipd_addr) == 16 && sizeof(vipd_meta) == 24);
+static_assert(sizeof(vipd_addr) == 16 && sizeof(vipd_meta) == 32);
 static_assert(sizeof(vipd_service_key) == 20 && sizeof(vipd_service) == 56);
+static_assert(sizeof(vipd_match) == 80);
 static_assert(sizeof(vipd_real) == 64 && sizeof(vipd_real_cfg) == 40);
 static_assert(sizeof(vipd_flow) == 64 && sizeof(vipd_flow_key) == 40);
 static_assert(offsetof(vipd_flow, key) == 8 && offsetof(vipd_flow, state) == 48);

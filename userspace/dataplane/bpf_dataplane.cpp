@@ -202,13 +202,23 @@ Result<> BpfDataplane::write_service(const model::Service& service,
     if (auto swapped = swap_ring(service_id, service, ids); !swapped) return swapped;
     vipd_service abi = to_abi(service);
     abi.id = service_id;
-    if (auto written = map_update(object_, "vipd_services", to_abi(service.key), abi); !written)
-        return written;
+    if (auto written = put_service(service.key, abi); !written) return written;
     for (std::size_t i = 0; i < ids.size(); ++i) {
         loads_.set_weight(ids[i], weight_of(service.reals[i]));
         if (auto written = write_real(ids[i], wanted[i]); !written) return written;
     }
     return {};
+}
+
+Result<> BpfDataplane::put_service(const ServiceKey& key, const vipd_service& abi) {
+    if (auto written = map_update(object_, "vipd_services", to_abi(key), abi); !written)
+        return written;
+    return object_.services_changed();
+}
+
+Result<> BpfDataplane::drop_service(const ServiceKey& key) {
+    if (auto gone = map_delete(object_, "vipd_services", to_abi(key)); !gone) return gone;
+    return object_.services_changed();
 }
 
 /// After a failure: what was in force before is in force again, as far as the kernel lets us.
@@ -217,7 +227,7 @@ void BpfDataplane::take_back(const model::Service& wanted,
                              const std::vector<RealId>& fresh) {
     const auto old = model_.find(wanted.key);
     if (old == model_.end()) {
-        (void)map_delete(object_, "vipd_services", to_abi(wanted.key));
+        (void)drop_service(wanted.key);
         (void)map_delete(object_, "vipd_rings", service_id);
     } else {
         std::vector<RealId> ids;
@@ -232,7 +242,7 @@ void BpfDataplane::take_back(const model::Service& wanted,
 Result<> BpfDataplane::remove(const ServiceKey& key) {
     const auto service = model_.find(key);
     if (service == model_.end()) return {};
-    if (auto gone = map_delete(object_, "vipd_services", to_abi(key)); !gone) return gone;
+    if (auto gone = drop_service(key); !gone) return gone;
     // From here on nothing can reach the rest, so what fails leaves only litter.
     (void)map_delete(object_, "vipd_rings", service_ids_.at(key));
     for (const model::Real& real : service->second.reals) {

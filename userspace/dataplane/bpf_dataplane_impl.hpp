@@ -92,6 +92,8 @@ class BpfDataplane final : public Dataplane {
 
     Result<> update(const model::Service& service);
     Result<> remove(const ServiceKey& service);
+    Result<> put_service(const ServiceKey& key, const vipd_service& abi);
+    Result<> drop_service(const ServiceKey& key);
     Result<> write_service(const model::Service& service,
                            std::uint32_t service_id,
                            const std::vector<RealId>& ids);

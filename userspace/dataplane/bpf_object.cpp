@@ -179,7 +179,11 @@ Result<BpfObject> BpfObject::open(const Options& options) {
     if (object.adopted_) {
         object.meta_ = **meta;
     } else {
-        object.meta_ = {.abi_version = VIPD_ABI_VERSION, .flow_slots = slots, .seed = {}};
+        object.meta_ = {.abi_version = VIPD_ABI_VERSION,
+                        .flow_slots = slots,
+                        .seed = {},
+                        .services_epoch = 0,
+                        .reserved = 0};
         // Secret and new for each table: it decides which flows share a set.
         if (::getrandom(object.meta_.seed, sizeof object.meta_.seed, 0) != sizeof object.meta_.seed)
             return fail_errno(errno, "no random numbers");
@@ -209,9 +213,14 @@ Result<> BpfObject::load(const Options& options) {
     }
     if (const int error = vipd_xdp::load(skeleton_.get()); error != 0)
         return fail(load_error(-error));
-    // Last, and by this entry a successor knows that the set is complete.
-    if (!adopted_) return map_update(*this, "vipd_meta", std::uint32_t{0}, meta_);
-    return {};
+    // Last, and by this entry a successor knows that the set is complete. For a set that is taken
+    // up: its last maker may have ended between a change and what follows it.
+    return services_changed();
+}
+
+Result<> BpfObject::services_changed() {
+    if (++meta_.services_epoch == 0) meta_.services_epoch = 1;
+    return map_update(*this, "vipd_meta", std::uint32_t{0}, meta_);
 }
 
 int BpfObject::program() const {

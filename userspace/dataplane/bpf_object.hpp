@@ -29,6 +29,8 @@ class BpfObject {
 
     bool adopted() const { return adopted_; }
     const vipd_meta& meta() const { return meta_; }
+    /// To be called after each change to vipd_services: from here on the program asks it again.
+    Result<> services_changed();
     int program() const;
     /// -1 for a name that is no map's.
     int map(const std::string& name) const;

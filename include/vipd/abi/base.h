@@ -43,8 +43,10 @@ union vipd_addr {
 /* vipd_meta, one entry: what these maps are. */
 struct vipd_meta {
 	__u32 abi_version;
-	__u32 flow_slots; /* of vipd_flows; a power of two */
-	__u64 seed[2];	  /* of the flow hash; random, secret */
+	__u32 flow_slots;     /* of vipd_flows; a power of two */
+	__u64 seed[2];	      /* of the flow hash; random, secret */
+	__u32 services_epoch; /* one more after each change to vipd_services */
+	__u32 reserved;
 };
 
 /* vipd_claims: the VIPs that this node may answer ARP for. */

@@ -27,8 +27,8 @@ struct vipd_load {
 /* As IPVS counts: half-open is active, UDP is not. */
 static __always_inline int vipd_flow_is_active(__u32 protocol, __u32 state)
 {
-	return protocol != 17 && (state == VIPD_FLOW_SYN_RECV ||
-				  state == VIPD_FLOW_ESTABLISHED);
+	return protocol != 17 &&
+	       (state == VIPD_FLOW_SYN_RECV || state == VIPD_FLOW_ESTABLISHED);
 }
 
 static __always_inline __u32 vipd_load_active(const struct vipd_load *load)

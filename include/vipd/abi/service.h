@@ -49,6 +49,27 @@ struct vipd_service {
 };
 
 /*
+ * vipd_match, per CPU: services as vipd_services had them when vipd_meta's
+ * services_epoch was this one; 0: none. It spares most packets the hash map.
+ */
+#define VIPD_MATCH_ENTRIES 256
+
+struct vipd_match {
+	struct vipd_service_key key;
+	__u32 epoch;
+	struct vipd_service service;
+};
+
+/* The entry of a service, by its address and port in network order. */
+static __always_inline __u32 vipd_match_index(const union vipd_addr *address,
+					      __be16 port)
+{
+	__u32 folded = vipd_fold_v6((const __u32 *)address->v6) + (__u32)port;
+
+	return (folded * VIPD_SH_MULTIPLIER) >> 24;
+}
+
+/*
  * vipd_rings: one array of slots for each service, replaced whole. Element 0
  * holds the number of slots, slot i is element i + 1.
  */
