@@ -309,6 +309,7 @@ TEST_F(PinsTest, EveryMapIsPinnedUnderAShortNameOfItsOwnAndReadableInBtf) {
                                      "vipd_flows",
                                      "vipd_interfaces",
                                      "vipd_lease",
+                                     "vipd_loads",
                                      "vipd_match",
                                      "vipd_meta",
                                      "vipd_notes",
