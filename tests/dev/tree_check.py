@@ -16,7 +16,7 @@ PURE_BASE = {"text.hpp"}
 PURE_FORBIDDEN = re.compile(r"(unistd|fcntl|netdb)\.h|sys/(?!types\.h).*|spdlog/.*")
 
 VRRP = {"vrrp/packet", "vrrp/auth", "vrrp/fsm", "vrrp/sync_group",
-        "vrrp/track", "vrrp/transport", "vrrp/engine"}
+        "vrrp/track", "vrrp/transport", "vrrp/engine", "vrrp/bfd"}
 BELOW_CONTROL = {"base", "net", "config", "sched", "model", "dataplane", "sync", "check"} | VRRP
 
 # Folder -> folders that it may include; itself is always allowed, "include" everywhere but in bpf.
@@ -35,6 +35,7 @@ ARROWS = {
     "vrrp/auth": {"base", "vrrp/packet"},
     "vrrp/fsm": {"base", "vrrp/packet", "vrrp/auth"},
     "vrrp/sync_group": {"base", "vrrp/packet", "vrrp/auth", "vrrp/fsm"},
+    "vrrp/bfd": {"base"},
     "vrrp/track": {"base"} | VRRP,
     "vrrp/transport": {"base"} | VRRP,
     "vrrp/engine": {"base"} | VRRP,
