@@ -303,6 +303,8 @@ Result<std::optional<LinkEvent>> decode_event(const nlmsghdr& message) {
         case RTM_NEWROUTE:
         case RTM_DELROUTE:
             return route_event(message);
+        case RTM_DELRULE:
+            return LinkEvent{.kind = LinkEvent::Kind::Route, .address = {}, .removed = true};
         default:
             return std::nullopt;
     }

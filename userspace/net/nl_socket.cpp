@@ -215,7 +215,9 @@ Result<EventSocket> EventSocket::open() {
                             RTNLGRP_IPV6_IFADDR,
                             RTNLGRP_NEIGH,
                             RTNLGRP_IPV4_ROUTE,
-                            RTNLGRP_IPV6_ROUTE}) {
+                            RTNLGRP_IPV6_ROUTE,
+                            RTNLGRP_IPV4_RULE,
+                            RTNLGRP_IPV6_RULE}) {
         if (::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
             return fail_errno(errno, "netlink socket: join group");
     }
