@@ -62,6 +62,19 @@ struct TrackScriptState {
     void fields(auto&& f) { f(script), f(known), f(up); }
 };
 
+enum class TrackerKind : std::uint8_t { File = 0, Process = 1, Bfd = 2 };
+
+/// How another tracked object stands. Sent for each one that core watches, before Start and after
+/// each Configure, and on each change.
+struct TrackerState {
+    TrackerKind kind = TrackerKind::File;
+    std::string name;
+    bool up = false;         ///< processes, BFD sessions
+    std::int32_t value = 0;  ///< files
+    void fields(auto&& f) { f(kind), f(name), f(up), f(value); }
+    bool operator==(const TrackerState&) const = default;
+};
+
 /// Give up mastership of an instance ("" = all) although nothing is wrong: priority 0 is sent, and
 /// the instance does not preempt for `hold_ms`.
 struct Handover {
@@ -188,6 +201,7 @@ using Message = std::variant<Configure,
                              ScriptDone,
                              Ready,
                              Heartbeat,
-                             RoleCounters>;
+                             RoleCounters,
+                             TrackerState>;
 
 }  // namespace vipd::ipc

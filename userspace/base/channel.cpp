@@ -22,6 +22,9 @@ static_assert(std::endian::native == std::endian::little,
 bool valid(VrrpState state) {
     return state <= VrrpState::Fault;
 }
+bool valid(TrackerKind kind) {
+    return kind <= TrackerKind::Bfd;
+}
 bool valid(Protocol protocol) {
     return protocol == Protocol::Tcp || protocol == Protocol::Udp || protocol == Protocol::Sctp;
 }

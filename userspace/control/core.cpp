@@ -85,6 +85,12 @@ Core::Core(EventLoop& loop, CoreOptions options, LoadedConfig loaded)
               script_states_[state.script] = state;
               if (vrrp_) (void)vrrp_->send(state);
           },
+          say),
+      track_objects_(
+          loop,
+          [this](const ipc::TrackerState& state) {
+              if (vrrp_) (void)vrrp_->send(state);
+          },
           say) {}
 
 Core::~Core() = default;
@@ -177,6 +183,8 @@ Result<> Core::put_in_force(LoadedConfig loaded) {
     on_events(events);
     if (auto tracked = track_scripts_.configure(config()); !tracked)
         say(true, tracked.error().message);
+    if (auto tracked = track_objects_.configure(config()); !tracked)
+        say(true, tracked.error().message);
     start_roles();
     return {};
 }
@@ -191,8 +199,7 @@ void Core::start_roles() {
         // A role that has nothing to do any more is told so and stays.
         if (process) {
             send_configuration(*process);
-            if (process == vrrp_)
-                for (const auto& state : track_scripts_.states()) (void)process->send(state);
+            if (process == vrrp_) send_trackers();
             return;
         }
         if (!wanted) return;
@@ -233,12 +240,17 @@ void Core::send_configuration(RoleProcess& role) {
     if (auto sent = role.send(configure, text->get()); !sent) say(true, sent.error().message);
 }
 
+void Core::send_trackers() {
+    for (const auto& state : track_scripts_.states()) (void)vrrp_->send(state);
+    for (const auto& state : track_objects_.states()) (void)vrrp_->send(state);
+}
+
 void Core::on_vrrp_started(bool restarted) {
     send_configuration(*vrrp_);
     if (restarted)
         for (const auto& [instance, state] : states_)
             (void)vrrp_->send(ipc::ResumeInstance{instance, state});
-    for (const auto& state : track_scripts_.states()) (void)vrrp_->send(state);
+    send_trackers();
     if (restarted || !forwarding_ || forwarding_->synced()) {
         let_vrrp_start();
         return;

@@ -15,6 +15,7 @@
 #include "userspace/control/role_process.hpp"
 #include "userspace/control/script_runner.hpp"
 #include "userspace/control/service_table.hpp"
+#include "userspace/control/track_objects.hpp"
 #include "userspace/control/track_scripts.hpp"
 
 #include <vipd/links.hpp>
@@ -73,6 +74,7 @@ class Core final : public Backend {
     bool wants_forwarding(const config::Config& config) const;
     void start_roles();
     void send_configuration(RoleProcess& role);
+    void send_trackers();
     void on_vrrp_started(bool restarted);
     void let_vrrp_start();
     void on_vrrp_died(Nanos delay, bool by_itself);
@@ -106,6 +108,7 @@ class Core final : public Backend {
 
     ScriptRunner scripts_;
     TrackScripts track_scripts_;
+    TrackObjects track_objects_;
     ServiceTable services_;
     NotifyPlan notify_;
     std::unique_ptr<Links> links_;

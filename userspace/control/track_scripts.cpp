@@ -40,6 +40,8 @@ Result<> TrackScripts::configure(const config::Config& config) {
     std::set<std::string> tracked;
     for (const auto& instance : config.instances)
         for (const auto& track : instance.track_scripts) tracked.insert(track.name);
+    for (const auto& group : config.sync_groups)
+        for (const auto& track : group.track_scripts) tracked.insert(track.name);
 
     std::map<std::string, Entry> entries;
     for (const auto& script : config.scripts) {
