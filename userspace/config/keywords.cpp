@@ -70,15 +70,15 @@ std::vector<Keyword> table() {
         value("net_namespace", in(Root)),
         value("instance", in(Root)),
         block("virtual_server_group", in(Root), List, 1, NotYet),
-        block("track_file", in(Root), TrackFile, 1, NotYet),
-        block("vrrp_track_file", in(Root), TrackFile, 1, NotYet),
-        block("vrrp_track_process", in(Root), TrackProcess, 1, NotYet),
-        block("bfd_instance", in(Root), BfdInstance, 1, NotYet),
-        block("static_ipaddress", in(Root), List, 0, NotYet),
-        block("static_routes", in(Root), List, 0, NotYet),
-        block("static_rules", in(Root), List, 0, NotYet),
+        block("track_file", in(Root), TrackFile, 1),
+        block("vrrp_track_file", in(Root), TrackFile, 1),
+        block("vrrp_track_process", in(Root), TrackProcess, 1),
+        block("bfd_instance", in(Root), BfdInstance, 1),
+        block("static_ipaddress", in(Root), List),
+        block("static_routes", in(Root), List),
+        block("static_rules", in(Root), List),
         block("track_group", in(Root), TrackGroup, 1, NotYet),
-        block("garp_group", in(Root), GarpGroup, 0, NotYet),
+        block("garp_group", in(Root), GarpGroup),
         block("interface_up_down_delays", in(Root), List, 0, NotYet),
         block("linkbeat_interfaces", in(Root), List, 0, NotYet),
         block("SSL", in(Root), Ssl, 0, NotYet),
@@ -103,8 +103,8 @@ std::vector<Keyword> table() {
         value("script_user", kGlobal, Done, 1, 2),
         value("lvs_sync_daemon", kGlobal, Done, 1, kAny),
         value("lvs_timeouts", kGlobal, Done, 2, 6),
-        value("vrrp_garp_interval", kGlobal, NotYet),
-        value("vrrp_gna_interval", kGlobal, NotYet),
+        value("vrrp_garp_interval", kGlobal),
+        value("vrrp_gna_interval", kGlobal),
         block("notification_email", kGlobal, List, 0, NotYet),
         script("startup_script", kGlobal, NotYet),
         script("shutdown_script", kGlobal, NotYet),
@@ -157,8 +157,8 @@ std::vector<Keyword> table() {
         flag("no_virtual_ipaddress", kVrrp),
         block("track_interface", kVrrp, List),
         block("track_script", kVrrp, List),
-        block("track_interface", in(SyncGroup), List, 0, NotYet),
-        block("track_script", in(SyncGroup), List, 0, NotYet),
+        block("track_interface", in(SyncGroup), List),
+        block("track_script", in(SyncGroup), List),
         block("group", in(SyncGroup), List),
         script("notify_master", kVrrpOrGroup),
         script("notify_backup", kVrrpOrGroup),
@@ -169,11 +169,11 @@ std::vector<Keyword> table() {
         script("notify_master_rx_lower_pri", kVrrp, NotYet),
         flag("notify_priority_changes", kVrrpOrGroup, NotYet),
         flag("smtp_alert", kVrrpOrGroup | kServiceOrReal, NotYet),
-        block("track_file", kVrrpOrGroup, List, 0, NotYet),
-        block("track_process", kVrrpOrGroup, List, 0, NotYet),
-        block("track_bfd", kVrrpOrGroup, List, 0, NotYet),
-        block("virtual_routes", kVrrp, List, 0, NotYet),
-        block("virtual_rules", kVrrp, List, 0, NotYet),
+        block("track_file", kVrrpOrGroup, List),
+        block("track_process", kVrrpOrGroup, List),
+        block("track_bfd", kVrrpOrGroup, List),
+        block("virtual_routes", kVrrp, List),
+        block("virtual_rules", kVrrp, List),
         block("auth_hmac", kVrrp, AuthHmac, 0, NotYet),
 
         // ---- vrrp_script and the other trackers
@@ -185,14 +185,15 @@ std::vector<Keyword> table() {
         value("fall", in(VrrpScript)),
         value("user", in(VrrpScript, MiscCheck), Done, 1, 2),
         flag("init_fail", in(VrrpScript)),
-        value("weight", in(TrackFile, TrackProcess, BfdInstance, FileCheck), NotYet, 1, 2),
-        {"init_file", in(TrackFile), NotYet, None, 0, 2},
-        {"process", in(TrackProcess), NotYet, None, 1, kAny, true},
+        value("weight", in(TrackFile, TrackProcess, BfdInstance), Done, 1, 2),
+        value("weight", in(FileCheck), NotYet, 1, 2),
+        {"init_file", in(TrackFile), Done, None, 0, 2},
+        {"process", in(TrackProcess), Done, None, 1, kAny, true},
         {"key", in(AuthHmac), NotYet, None, 2, 2, false, true},
         value("garp_extra_if", kVrrp, NotYet, 1, 2),
         value("vmac_garp_intvl", kVrrp, NotYet, 1, 2),
         block("group", in(TrackGroup), List, 0, NotYet),
-        block("interfaces", in(GarpGroup), List, 0, NotYet),
+        block("interfaces", in(GarpGroup), List),
 
         // ---- virtual_server
         value("delay_loop", kService | kReal | kRetries),
@@ -301,12 +302,16 @@ std::vector<Keyword> table() {
     any(NotYet, ~in(None, List),
         "include", "includer", "includem", "includew", "includeb", "includea");
     any(NotYet, in(Root, GlobalDefs), "include_check");
+    flags(Done, kGlobal,
+        "vrrp_min_garp", "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert",
+        "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src", "v3_checksum_as_v2");
+    single(Done, kGlobal,
+        "vrrp_mcast_group6", "vrrp_garp_lower_prio_delay", "vrrp_garp_lower_prio_repeat",
+        "vrrp_startup_delay", "vrrp_delay_after_boot", "default_interface");
     flags(NotYet, kGlobal,
         "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "no_email_faults",
         "no_checker_emails", "checker_log_all_failures", "use_symlink_paths",
-        "set_supplementary_groups", "vrrp_min_garp", "vrrp_lower_prio_no_advert",
-        "vrrp_higher_prio_send_advert", "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src",
-        "v3_checksum_as_v2", "vrrp_notify_priority_changes", "vrrp_no_swap", "checker_no_swap",
+        "set_supplementary_groups", "vrrp_notify_priority_changes", "vrrp_no_swap", "checker_no_swap",
         "bfd_no_swap", "fifo_write_vrrp_states_on_reload", "rs_init_notifies",
         "enable_snmp_vrrp", "enable_snmp_checker", "enable_snmp_rfc", "enable_snmp_rfcv2",
         "enable_snmp_rfcv3", "enable_snmp_keepalived", "enable_traps", "enable_dbus",
@@ -314,14 +319,12 @@ std::vector<Keyword> table() {
         "data_use_instance");
     single(NotYet, kGlobal,
         "notification_email_from", "smtp_helo_name", "smtp_connect_timeout",
-        "startup_script_timeout", "shutdown_script_timeout", "vrrp_mcast_group6",
-        "vrrp_garp_lower_prio_delay", "vrrp_garp_lower_prio_repeat", "vrrp_startup_delay",
-        "vrrp_delay_after_boot", "vrrp_priority", "checker_priority", "bfd_priority",
+        "startup_script_timeout", "shutdown_script_timeout", "vrrp_priority", "checker_priority", "bfd_priority",
         "vrrp_rt_priority", "checker_rt_priority", "bfd_rt_priority", "vrrp_rlimit_rttime",
         "checker_rlimit_rttime", "bfd_rlimit_rttime", "vrrp_rlimit_rtime",
         "checker_rlimit_rtime", "bfd_rlimit_rtime", "min_auto_priority_delay", "snmp_socket",
         "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "dbus_service_name",
-        "default_interface", "process_name", "vrrp_process_name", "checker_process_name",
+        "process_name", "vrrp_process_name", "checker_process_name",
         "bfd_process_name", "lvs_process_name", "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
         "vmac_prefix", "vmac_addr_prefix", "reload_time_file", "random_seed", "config_save_dir",
         "state_dump_file", "stats_dump_file", "json_dump_file", "json_version",
@@ -338,26 +341,28 @@ std::vector<Keyword> table() {
         "lvs_netlink_monitor_rcv_bufs", "lvs_netlink_monitor_rcv_bufs_force",
         "process_monitor_rcv_bufs", "process_monitor_rcv_bufs_force", "reload_check_config",
         "tmp_config_directory");
+    flags(Done, kVrrp,
+        "native_ipv6", "track_src_ip", "unicast_fault_no_peer", "check_unicast_src",
+        "v3_checksum_as_v2", "lower_prio_no_advert", "higher_prio_send_advert",
+        "owner_ignore_adverts", "timer_expired_backup", "thread_timer_expired");
+    single(Done, kVrrp, "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat");
     flags(NotYet, kVrrp,
-        "native_ipv6", "promote_secondaries", "track_src_ip", "unicast_fault_no_peer",
-        "check_unicast_src", "old_unicast_checksum", "v3_checksum_as_v2", "lower_prio_no_advert",
-        "higher_prio_send_advert", "owner_ignore_adverts", "timer_expired_backup",
-        "thread_timer_expired", "use_vmac_addr", "vmac_xmit_base", "accept", "no_accept");
-    single(NotYet, kVrrp,
-        "vrf", "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat",
-        "kernel_rx_buf_size");
+        "promote_secondaries", "old_unicast_checksum", "use_vmac_addr", "vmac_xmit_base",
+        "accept", "no_accept");
+    single(NotYet, kVrrp, "vrf", "kernel_rx_buf_size");
     any(NotYet, kVrrp, "use_vmac", "use_ipvlan");
-    flags(NotYet, in(SyncGroup), "sync_group_tracking_weight", "global_tracking");
+    flags(Done, in(SyncGroup), "sync_group_tracking_weight");
+    flags(NotYet, in(SyncGroup), "global_tracking");
     single(NotYet, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");
-    single(NotYet, in(TrackFile), "file");
-    flags(NotYet, in(TrackProcess), "param_match", "full_command");
-    single(NotYet, in(TrackProcess),
+    single(Done, in(TrackFile), "file");
+    flags(Done, in(TrackProcess), "param_match", "full_command");
+    single(Done, in(TrackProcess),
         "quorum", "quorum_max", "fork_delay", "terminate_delay", "delay");
-    flags(NotYet, in(BfdInstance), "passive", "multihop", "vrrp", "checker");
-    single(NotYet, in(BfdInstance),
+    flags(Done, in(BfdInstance), "passive", "multihop", "vrrp", "checker");
+    single(Done, in(BfdInstance),
         "neighbor_ip", "neighbour_ip", "source_ip", "min_rx", "min_tx", "idle_tx", "multiplier",
         "ttl", "hoplimit", "max_hops");
-    single(NotYet, in(GarpGroup), "garp_interval", "gna_interval", "interface");
+    single(Done, in(GarpGroup), "garp_interval", "gna_interval", "interface");
     single(NotYet, in(Ssl), "password", "ca", "certificate", "key");
     flags(NotYet, in(Url), "regex_no_match");
     single(NotYet, in(Url), "regex", "regex_min_offset", "regex_max_offset");

@@ -129,10 +129,12 @@ class RouteLine {
         } else if (name == "dev" || name == "oif") {
             take_device(route_.device);
         } else if (name == "vrf") {
+            not_yet(word);
             if (const Word* value = words_.value()) route_.vrf = value->text;
         } else if (name == "onlink") {
             route_.onlink = true;
         } else if (name == "encap") {
+            not_yet(word);
             encapsulation(route_.encapsulation);
         } else if (name == "nexthop") {
             next_hop();
@@ -286,6 +288,12 @@ class RouteLine {
             }
         }
         if (route_.next_hops.size() < 256) route_.next_hops.push_back(std::move(hop));
+    }
+
+    void not_yet(const Word& word) {
+        reporter_.warning(
+            word,
+            fmt::format("{} is not done by vipd yet; the route is ignored", quoted(word.text)));
     }
 
     void encapsulation(Encapsulation& to) {

@@ -119,7 +119,8 @@ class VipLine {
                          : name == "no_track"                  ? &vip_.no_track
                                                                : nullptr;
         if (to == nullptr) return false;
-        not_yet(word);
+        // No address of ours waits for duplicate address detection.
+        if (to != &vip_.no_track && to != &vip_.nodad) not_yet(word);
         *to = true;
         return true;
     }

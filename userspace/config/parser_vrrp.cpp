@@ -41,9 +41,6 @@ void parse_unicast_peers(Parsing& parsing, VrrpInstance& instance, const Stateme
         for (std::size_t at = 1; at < line.words.size(); ++at) {
             const Word& option = line.words[at];
             if (option.text == "min_ttl" || option.text == "max_ttl") {
-                reporter.warning(
-                    option,
-                    fmt::format("{} is not done by vipd yet; ignored", quoted(option.text)));
                 (option.text == "min_ttl" ? limits.min_ttl : limits.max_ttl) =
                     read_ttl(parsing, line, ++at);
             } else {
@@ -70,9 +67,7 @@ void parse_authentication(Parsing& parsing, VrrpInstance& instance, const Statem
         if (line.head().text == "auth_type") {
             pass = word.text == "PASS";
             ah = word.text == "AH";
-            if (ah)
-                reporter.warning(word, "auth_type AH is not done by vipd yet; no authentication");
-            else if (!pass)
+            if (!ah && !pass)
                 reporter.error(
                     word,
                     fmt::format("unknown auth_type {}; no authentication", quoted(word.text)),
@@ -88,7 +83,11 @@ void parse_authentication(Parsing& parsing, VrrpInstance& instance, const Statem
     }
     if ((pass || ah) && instance.auth_pass.value.empty())
         reporter.complaint(block.head(), "authentication without auth_pass; no authentication");
-    if (!pass) instance.auth_pass = {};
+    if (!pass && !ah) instance.auth_pass = {};
+    if (ah) {
+        instance.auth_ah.value = true;
+        instance.auth_ah.set = true;
+    }
 }
 
 void parse_vips(Parsing& parsing,

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace vipd::config {
 
@@ -144,49 +145,41 @@ void settle_interval(Parsing& parsing, VrrpInstance& instance) {
                          std::chrono::duration<double>(rounded).count()));
 }
 
-/// IPv6 is for a later day; an instance with nothing else is left out. True: keep it.
-bool settle_addresses(Parsing& parsing, VrrpInstance& instance) {
-    Reporter& reporter = parsing.reporter;
+/// An instance is of the family of its first address.
+bool is_v6(const VrrpInstance& instance) {
+    if (!instance.virtual_ipaddress.empty())
+        return instance.virtual_ipaddress.front().prefix.address.is_v6();
+    if (!instance.unicast_peers.empty()) return instance.unicast_peers.front()->is_v6();
+    return *instance.native_ipv6;
+}
+
+void settle_addresses(Parsing& parsing, VrrpInstance& instance) {
     auto& vips = instance.virtual_ipaddress;
-    const bool v6 = !vips.empty() && vips.front().prefix.address.is_v6();
-    const auto drop_foreign = [&](std::vector<VipAddress>& list, bool main) {
-        std::erase_if(list, [&](const VipAddress& vip) {
-            if (vip.prefix.address.is_v6() == v6 && main) return false;
-            if (main) {
-                complain(parsing,
-                         vip.at,
-                         "all addresses of virtual_ipaddress must be of one family; ignored");
-                return true;
-            }
-            if (vip.prefix.address.is_v4()) return false;
-            reporter.warning(reporter.word_at(vip.at),
-                             "IPv6 addresses are not done by vipd yet; ignored");
-            return true;
-        });
-    };
-    drop_foreign(vips, true);
-    if (v6) {
-        reporter.warning(reporter.word_at(instance.at),
-                         fmt::format("IPv6 is not done by vipd yet; vrrp_instance {} is ignored",
-                                     quoted(instance.name)));
-        return false;
-    }
-    drop_foreign(instance.virtual_ipaddress_excluded, false);
+    const bool v6 = is_v6(instance);
+    std::erase_if(vips, [&](const VipAddress& vip) {
+        if (vip.prefix.address.is_v6() == v6) return false;
+        complain(
+            parsing, vip.at, "all addresses of virtual_ipaddress must be of one family; ignored");
+        return true;
+    });
+    if (v6 && !vips.empty() && !vips.front().prefix.address.is_link_local())
+        parsing.reporter.warning(
+            parsing.reporter.word_at(vips.front().at),
+            "the first address of an IPv6 instance should be link-local (RFC 9568, 5.2.9)");
     if (vips.empty() && !instance.no_virtual_ipaddress)
         complain(parsing,
                  instance.at,
                  fmt::format("vrrp_instance {} has no virtual_ipaddress", quoted(instance.name)));
-    return true;
 }
 
 void settle_transport(Parsing& parsing, VrrpInstance& instance) {
     std::erase_if(instance.unicast_peers, [&](const Value<IpAddress>& peer) {
-        if (peer->is_v4()) return false;
+        if (peer->is_v6() == is_v6(instance)) return false;
         fault(parsing, peer.at, "this unicast_peer is not of the instance's family; ignored");
         return true;
     });
     for (auto* source : {&instance.unicast_src_ip, &instance.mcast_src_ip}) {
-        if (!source->set || source->value.is_v4()) continue;
+        if (!source->set || source->value.is_v6() == is_v6(instance)) continue;
         fault(parsing, source->at, "this source address is not of the instance's family; ignored");
         *source = {};
     }
@@ -236,10 +229,10 @@ void settle_tracking(Parsing& parsing, const Names& names, VrrpInstance& instanc
 
 /// Two instances may share a VRID on an interface only if they speak to different peers.
 void check_vrids(Parsing& parsing) {
-    std::map<std::pair<std::string_view, unsigned>, std::vector<const VrrpInstance*>> users;
+    std::map<std::tuple<std::string_view, unsigned, bool>, std::vector<const VrrpInstance*>> users;
     for (const auto& instance : parsing.config.instances) {
         if (*instance.virtual_router_id == 0) continue;
-        auto& others = users[{*instance.interface, *instance.virtual_router_id}];
+        auto& others = users[{*instance.interface, *instance.virtual_router_id, is_v6(instance)}];
         for (const auto* other : others) {
             const auto common = [&](const Value<IpAddress>& peer) {
                 return std::any_of(other->unicast_peers.begin(),
@@ -265,6 +258,45 @@ void check_vrids(Parsing& parsing) {
         // Enough to find a clash, and it keeps garbage linear.
         if (others.size() < 16) others.push_back(&instance);
     }
+}
+
+/// Without sync_group_tracking_weight the members of a group have their configured priorities:
+/// trackers put them into FAULT or are of no use. Of a member, or of the group itself.
+template <class Owner>
+void drop_weights(Parsing& parsing, const Names& names, Owner& owner) {
+    for (auto& tracked : owner.track_interfaces) {
+        if (tracked.weight == 0) continue;
+        complain(parsing,
+                 tracked.at,
+                 "a member of a sync group tracks an interface without weight; 0 is used");
+        tracked.weight = 0;
+    }
+    const auto drop = [&](std::vector<TrackedObject>& list, const char* what, auto own_weight) {
+        std::erase_if(list, [&](const TrackedObject& tracked) {
+            if (tracked.weight.value_or(own_weight(tracked.name)) == 0) return false;
+            complain(
+                parsing,
+                tracked.at,
+                fmt::format("a member of a sync group cannot track a {} with a weight; ignored",
+                            what));
+            return true;
+        });
+    };
+    const auto weight_in = [](const auto& definitions) {
+        return [&definitions](const std::string& name) {
+            const auto found = std::ranges::find_if(
+                definitions, [&](const auto& one) { return one.name == name; });
+            return found == definitions.end() ? 0 : *found->weight;
+        };
+    };
+    const Config& config = parsing.config;
+    drop(owner.track_scripts, "script", [&](const std::string& name) {
+        const auto found = names.scripts.find(name);
+        return found == names.scripts.end() ? 0 : *config.scripts[found->second].weight;
+    });
+    drop(owner.track_files, "file", weight_in(config.track_files));
+    drop(owner.track_processes, "process", weight_in(config.track_processes));
+    drop(owner.track_bfds, "BFD session", weight_in(config.bfd_instances));
 }
 
 void resolve_group(Parsing& parsing,
@@ -301,24 +333,11 @@ void resolve_group(Parsing& parsing,
                              group.members.size() + left_out == 0
                                  ? "no instance; ignored"
                                  : "one instance only; probably not what you want"));
-    for (const auto& member : group.members) {
-        auto& instance = parsing.config.instances[names.instances.find(*member)->second];
-        for (auto& tracked : instance.track_interfaces) {
-            if (tracked.weight == 0) continue;
-            complain(parsing,
-                     tracked.at,
-                     "a member of a sync group tracks an interface without weight; 0 is used");
-            tracked.weight = 0;
-        }
-        std::erase_if(instance.track_scripts, [&](const TrackedScript& tracked) {
-            const int inherited = *parsing.config.scripts[names.scripts.at(tracked.name)].weight;
-            if (tracked.weight.value_or(inherited) == 0) return false;
-            complain(parsing,
-                     tracked.at,
-                     "a member of a sync group cannot track a script with a weight; ignored");
-            return true;
-        });
-    }
+    if (*group.tracking_weight) return;
+    drop_weights(parsing, names, group);
+    for (const auto& member : group.members)
+        drop_weights(
+            parsing, names, parsing.config.instances[names.instances.find(*member)->second]);
 }
 
 }  // namespace
@@ -330,9 +349,7 @@ void resolve_vrrp(Parsing& parsing) {
         names.scripts.emplace(config.scripts[at].name, at);
     std::erase_if(config.instances, [&](VrrpInstance& instance) {
         inherit_globals(parsing, instance);
-        if (!instance.virtual_ipaddress.empty() &&
-            instance.virtual_ipaddress.front().prefix.address.is_v6())
-            instance.version.value = 3;  // version 2 (RFC 3768) is for IPv4
+        if (is_v6(instance)) instance.version.value = 3;  // version 2 (RFC 3768) is for IPv4
         settle_priority(parsing, instance);
         settle_preemption(parsing, instance);
         settle_authentication(parsing, instance);
@@ -342,8 +359,8 @@ void resolve_vrrp(Parsing& parsing) {
                   instance.at,
                   fmt::format("vrrp_instance {} has no virtual_router_id; ignored",
                               quoted(instance.name)));
-        const bool keep = settle_addresses(parsing, instance);
-        if (!keep || *instance.virtual_router_id == 0) {
+        settle_addresses(parsing, instance);
+        if (*instance.virtual_router_id == 0) {
             parsing.left_out_instances.insert(instance.name);
             return true;
         }

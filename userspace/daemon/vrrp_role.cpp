@@ -9,6 +9,8 @@
 #include "userspace/daemon/untold.hpp"
 #include "userspace/daemon/vrrp_settings.hpp"
 #include "userspace/net/nl_links.hpp"
+#include "userspace/net/nl_routing.hpp"
+#include "vrrp/bfd/udp_wire.hpp"
 #include "vrrp/engine/engine.hpp"
 #include "vrrp/transport/raw_transport.hpp"
 
@@ -18,7 +20,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <ctime>
 #include <optional>
+#include <random>
 #include <sys/capability.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -44,9 +48,16 @@ struct Prepared {
     std::uint32_t generation = 0;
     std::string refused;
     vrrp::EngineSettings settings;
-    std::vector<std::string> left_out;
+    std::vector<bfd::SessionSettings> sessions;
     Nanos lease{0};
 };
+
+Moment moment() {
+    timespec boot{};
+    ::clock_gettime(CLOCK_BOOTTIME, &boot);
+    return {.uptime = Seconds(boot.tv_sec) + Nanos(boot.tv_nsec),
+            .unix_time = std::chrono::seconds(::time(nullptr))};
+}
 
 // Reads nothing but the memfd: it runs beside the loop too.
 Prepared prepare(const ipc::Configure& configure, const Fd& text_fd) {
@@ -64,7 +75,8 @@ Prepared prepare(const ipc::Configure& configure, const Fd& text_fd) {
     environment.config_id = configure.config_id;
     // Core has shown the diagnostics; what cannot run at all it has not sent.
     const auto parsed = config::parse(*text, configure.path, environment);
-    prepared.settings = vrrp_settings(parsed.config, prepared.left_out);
+    prepared.settings = vrrp_settings(parsed.config, moment());
+    prepared.sessions = bfd_settings(parsed.config);
     prepared.lease = lease_time(parsed.config);
     return prepared;
 }
@@ -109,6 +121,9 @@ class VrrpRole final : public vrrp::Observer {
     void apply(Prepared prepared);
     void on_start(Fd lease_map);
     void on_link_events();
+    Result<> open_bfd();
+    void configure_bfd(std::vector<bfd::SessionSettings> sessions);
+    void bfd_changed(const std::string& session, bool up);
     void renew_lease();
     void restart_lease_timer();
     void stop(const std::string& why);
@@ -118,10 +133,14 @@ class VrrpRole final : public vrrp::Observer {
 
     EventLoop& loop_;
     std::unique_ptr<Links> links_;
+    std::unique_ptr<Routing> routing_;
     std::unique_ptr<vrrp::RawTransport> transport_;
     std::unique_ptr<vrrp::Engine> engine_;
+    std::unique_ptr<bfd::UdpWire> bfd_wire_;
+    std::unique_ptr<bfd::Engine> bfd_;
     std::unique_ptr<ipc::Channel> channel_;
     EventLoop::Source timer_;
+    EventLoop::Source bfd_timer_;
     EventLoop::Source link_events_;
     EventLoop::Source heartbeat_;
     EventLoop::Source lease_timer_;
@@ -157,6 +176,12 @@ Result<> VrrpRole::open(Fd channel) {
     if (!timer) return fail(std::move(timer.error()));
     timer_ = std::move(*timer);
     engine_ = std::make_unique<vrrp::Engine>(*links_, *transport_, *this, monotonic_now);
+    auto routing = net::open_routing();
+    if (!routing) return fail(std::move(routing.error()));
+    routing_ = std::move(*routing);
+    engine_->set_routing(*routing_);
+
+    if (auto bfd = open_bfd(); !bfd) return bfd;
 
     auto events =
         loop_.io(links_->event_fd(), EPOLLIN, [this](std::uint32_t) { on_link_events(); });
@@ -253,6 +278,8 @@ void VrrpRole::on_message(ipc::Message message, Fd attached) {
         engine_->resume(resume->instance, resume->state);
     } else if (const auto* script = std::get_if<ipc::TrackScriptState>(&message)) {
         engine_->script_state(script->script, script->known, script->up, now);
+    } else if (const auto* tracker = std::get_if<ipc::TrackerState>(&message)) {
+        engine_->tracker_state(*tracker, now);
     } else if (std::holds_alternative<ipc::Start>(message)) {
         on_start(std::move(attached));
     } else if (const auto* handover = std::get_if<ipc::Handover>(&message)) {
@@ -307,9 +334,8 @@ void VrrpRole::apply(Prepared prepared) {
         tell(ipc::Ready{prepared.generation, false, prepared.refused});
         return;
     }
-    for (const std::string& name : prepared.left_out)
-        spdlog::error("({}) instance is not started: VRRP over IPv6 is not done by vipd yet", name);
     engine_->configure(std::move(prepared.settings), monotonic_now());
+    configure_bfd(std::move(prepared.sessions));
     lease_time_ = prepared.lease;
     restart_lease_timer();
     tell(ipc::Ready{prepared.generation, true, {}});
@@ -355,6 +381,53 @@ void VrrpRole::renew_lease() {
     }
 }
 
+// --- BFD ---------------------------------------------------------------------------------------
+
+Result<> VrrpRole::open_bfd() {
+    bfd_wire_ = std::make_unique<bfd::UdpWire>(loop_, [this](const bfd::Arrival& arrival) {
+        bfd_->receive(arrival, monotonic_now());
+        (void)EventLoop::rearm(bfd_timer_, bfd_->wake().value_or(monotonic_now() + kNever));
+    });
+    std::random_device random;
+    bfd_ = std::make_unique<bfd::Engine>(
+        *bfd_wire_,
+        bfd::Engine::Listener{
+            [this](const std::string& session, bool up) { bfd_changed(session, up); },
+            [this](const std::string& text, const std::string& key) {
+                log({vrrp::LogLevel::Info, text, key});
+            }},
+        [generator = std::mt19937(random())]() mutable {
+            return static_cast<std::uint32_t>(generator());
+        });
+    auto timer = loop_.at(
+        monotonic_now() + kNever,
+        [this](TimePoint) {
+            // What has arrived counts before a time that has run out.
+            bfd_wire_->drain();
+            const TimePoint now = monotonic_now();
+            bfd_->tick(now);
+            (void)EventLoop::rearm(bfd_timer_, bfd_->wake().value_or(now + kNever));
+        },
+        EventLoop::Priority::High);
+    if (!timer) return fail(std::move(timer.error()));
+    bfd_timer_ = std::move(*timer);
+    return {};
+}
+
+void VrrpRole::configure_bfd(std::vector<bfd::SessionSettings> sessions) {
+    const TimePoint now = monotonic_now();
+    std::vector<std::string> names;
+    for (const auto& session : sessions) names.push_back(session.name);
+    bfd_->configure(std::move(sessions), now);
+    for (const std::string& name : names)
+        engine_->tracker_state({ipc::TrackerKind::Bfd, name, bfd_->up(name), 0}, now);
+    (void)EventLoop::rearm(bfd_timer_, bfd_->wake().value_or(now + kNever));
+}
+
+void VrrpRole::bfd_changed(const std::string& session, bool up) {
+    engine_->tracker_state({ipc::TrackerKind::Bfd, session, up, 0}, monotonic_now());
+}
+
 // --- the rest ----------------------------------------------------------------------------------
 
 void VrrpRole::on_link_events() {
@@ -362,6 +435,8 @@ void VrrpRole::on_link_events() {
     const auto read = links_->dispatch([&](const LinkEvent& event) { events.push_back(event); });
     const TimePoint now = monotonic_now();
     engine_->link_events(events, now);
+    bfd_->retry(now);
+    (void)EventLoop::rearm(bfd_timer_, bfd_->wake().value_or(now + kNever));
     if (read) return;
     log({vrrp::LogLevel::Error, read.error().message, "netlink"});
     engine_->resync(now);
@@ -370,6 +445,7 @@ void VrrpRole::on_link_events() {
 void VrrpRole::stop(const std::string& why) {
     if (stopping_) return;
     engine_->stop(monotonic_now());
+    bfd_->stop(monotonic_now());
     stopping_ = true;
     if (!why.empty()) spdlog::info("Stopped: {}", why);
     loop_.exit(0);

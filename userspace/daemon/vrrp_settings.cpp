@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/daemon/vrrp_settings.hpp"
 
+#include "userspace/daemon/routing_settings.hpp"
+
 #include <algorithm>
 
 namespace vipd::daemon {
@@ -9,6 +11,14 @@ namespace {
 
 constexpr std::uint32_t kDefaultGroup = 0xe0000012;  // 224.0.0.18
 constexpr int kLeaseAdverts = 3;
+
+// A master's sequence numbers of AH must go on over its restart: four each second are more than it
+// sends, and last from 2020 until 2054.
+constexpr std::chrono::seconds kAhEpoch{1577836800};
+constexpr std::int64_t kAhPerSecond = 4;
+
+constexpr std::uint8_t kSingleHopTtl = 255;
+constexpr std::uint8_t kMultihopTtl = 64;
 
 IpAddress broadcast_of(const IpPrefix& prefix) {
     const std::uint32_t hosts = prefix.length >= 32 ? 0 : 0xffffffffU >> prefix.length;
@@ -21,7 +31,8 @@ vrrp::Vip to_vip(const config::VipAddress& from, bool excluded) {
                   .label = from.label,
                   .broadcast = from.broadcast,
                   .scope = from.scope,
-                  .excluded = excluded};
+                  .excluded = excluded,
+                  .no_track = from.no_track};
     if (from.broadcast_auto && from.prefix.address.is_v4() && from.prefix.length < 31)
         vip.broadcast = broadcast_of(from.prefix);
     return vip;
@@ -34,18 +45,44 @@ Nanos advert_interval(const config::VrrpInstance& from) {
     return std::clamp(rounded, Seconds(1), Seconds(255));
 }
 
-vrrp::Policy policy_of(const config::VrrpInstance& from) {
-    vrrp::Policy policy{.version = *from.version,
-                        .priority = *from.priority,
-                        .advert_interval = advert_interval(from),
-                        .down_timer_adverts = *from.down_timer_adverts,
-                        .nopreempt = *from.nopreempt,
-                        .preempt_delay = *from.preempt_delay,
-                        .garp_delay = *from.garp_master_delay,
-                        .garp_repeat = *from.garp_master_repeat,
-                        .garp_refresh = *from.garp_master_refresh,
-                        .garp_refresh_repeat = *from.garp_master_refresh_repeat,
-                        .primary = {}};
+/// vrrp_min_garp takes the place of what is not set by hand.
+template <class T>
+T garp_setting(const config::GlobalDefs& global,
+               const config::Value<T>& own,
+               const config::Value<T>& general,
+               T least) {
+    return *global.min_garp && !own.set && !general.set ? least : *own;
+}
+
+vrrp::Policy policy_of(const config::GlobalDefs& global, const config::VrrpInstance& from) {
+    const std::uint32_t repeat =
+        garp_setting<std::uint32_t>(global, from.garp_master_repeat, global.garp_master_repeat, 1);
+    const Nanos delay =
+        garp_setting(global, from.garp_master_delay, global.garp_master_delay, Nanos(0));
+    vrrp::Policy policy{
+        .version = *from.version,
+        .priority = *from.priority,
+        .advert_interval = advert_interval(from),
+        .down_timer_adverts = *from.down_timer_adverts,
+        .nopreempt = *from.nopreempt,
+        .preempt_delay = *from.preempt_delay,
+        // The RFCs' silence is strict mode's default.
+        .lower_prio_no_advert =
+            *from.lower_prio_no_advert || (*from.strict && !from.lower_prio_no_advert.set),
+        .higher_prio_send_advert = *from.higher_prio_send_advert,
+        .owner_ignore_adverts = *from.owner_ignore_adverts,
+        .garp_delay = delay,
+        .garp_repeat = repeat,
+        .garp_refresh = *from.garp_master_refresh,
+        .garp_refresh_repeat = *from.garp_master_refresh_repeat,
+        .garp_lower_prio_delay =
+            garp_setting(global, from.garp_lower_prio_delay, global.garp_lower_prio_delay, delay),
+        .garp_lower_prio_repeat = garp_setting<std::uint32_t>(
+            global, from.garp_lower_prio_repeat, global.garp_lower_prio_repeat, repeat),
+        .primary = {}};
+    if (*from.timer_expired_backup)
+        policy.timer_expired_backup =
+            *from.timer_expired_priority > 0 ? *from.timer_expired_priority : *from.priority;
     // keepalived: with `state MASTER` neither of the two is in force.
     if (*from.initial_master) {
         policy.nopreempt = false;
@@ -55,20 +92,73 @@ vrrp::Policy policy_of(const config::VrrpInstance& from) {
     return policy;
 }
 
-void add_tracking(const config::Config& config,
-                  const config::VrrpInstance& from,
-                  vrrp::InstanceSettings& to) {
+/// What an instance tracks itself, or its group for it.
+template <class Owner>
+void add_tracking(const config::Config& config, const Owner& from, vrrp::InstanceSettings& to) {
     for (const auto& track : from.track_interfaces)
         to.interfaces.push_back({track.name, track.weight, track.reverse});
-    for (const auto& track : from.track_scripts) {
-        const auto script = std::ranges::find_if(
-            config.scripts, [&](const auto& one) { return one.name == track.name; });
-        // As keepalived: a script that is not defined is not tracked (the parser has said so).
-        if (script == config.scripts.end()) continue;
-        to.scripts.push_back({track.name,
-                              track.weight.value_or(*script->weight),
-                              track.reverse || (!track.weight && *script->reverse)});
+    // As keepalived: what is not defined is not tracked (the parser has said so).
+    const auto with_definition = [](const auto& definitions, const auto& tracks, auto use) {
+        for (const auto& track : tracks) {
+            const auto found = std::ranges::find_if(
+                definitions, [&](const auto& one) { return one.name == track.name; });
+            if (found == definitions.end()) continue;
+            use(track.name,
+                track.weight.value_or(*found->weight),
+                track.reverse || (!track.weight && *found->reverse));
+        }
+    };
+    with_definition(
+        config.scripts, from.track_scripts, [&](const std::string& name, int weight, bool reverse) {
+            to.scripts.push_back({name, weight, reverse});
+        });
+    const auto objects = [&](ipc::TrackerKind kind) {
+        return [&to, kind](const std::string& name, int weight, bool reverse) {
+            to.objects.push_back({kind, name, weight, reverse});
+        };
+    };
+    with_definition(config.track_files, from.track_files, objects(ipc::TrackerKind::File));
+    with_definition(
+        config.track_processes, from.track_processes, objects(ipc::TrackerKind::Process));
+    with_definition(config.bfd_instances, from.track_bfds, objects(ipc::TrackerKind::Bfd));
+}
+
+Family family_of(const config::VrrpInstance& from) {
+    if (!from.virtual_ipaddress.empty())
+        return from.virtual_ipaddress.front().prefix.address.family();
+    if (!from.unicast_peers.empty()) return from.unicast_peers.front()->family();
+    return *from.native_ipv6 ? Family::V6 : Family::V4;
+}
+
+vrrp::UnicastPeer to_peer(const config::VrrpInstance& from, const IpAddress& address) {
+    vrrp::UnicastPeer peer{.address = address};
+    for (const auto& limits : from.unicast_peer_ttls) {
+        if (limits.address != address) continue;
+        peer.min_ttl = limits.min_ttl.value_or(0);
+        peer.max_ttl = limits.max_ttl.value_or(255);
     }
+    return peer;
+}
+
+void add_way(const config::GlobalDefs& global,
+             const config::VrrpInstance& from,
+             vrrp::InstanceSettings& to) {
+    for (const auto& peer : from.unicast_peers)
+        if (peer->family() == to.family) to.peers.push_back(to_peer(from, *peer));
+    to.needs_peer = to.peers.empty() && *from.unicast_fault_no_peer;
+    to.track_source = *from.track_src_ip;
+    if (!to.peers.empty() || to.needs_peer) {
+        to.source = *from.unicast_src_ip;
+        to.ttl = std::max<std::uint8_t>(*from.unicast_ttl, 1);
+        return;
+    }
+    to.source = *from.mcast_src_ip;
+    const bool v4 = to.family == Family::V4;
+    const IpAddress& general = v4 ? *global.vrrp_mcast_group4 : *global.vrrp_mcast_group6;
+    to.group = from.mcast_dst_ip->family() == to.family ? *from.mcast_dst_ip
+               : general                                ? general
+               : v4                                     ? IpAddress::v4(kDefaultGroup)
+                                                        : *IpAddress::parse("ff02::12");
 }
 
 vrrp::InstanceSettings to_instance(const config::Config& config, const config::VrrpInstance& from) {
@@ -76,53 +166,95 @@ vrrp::InstanceSettings to_instance(const config::Config& config, const config::V
     to.name = from.name;
     to.interface = *from.interface;
     to.vrid = *from.virtual_router_id;
-    to.policy = policy_of(from);
-    if (*from.version == 2 && !from.auth_pass->empty())
+    to.family = family_of(from);
+    to.policy = policy_of(config.global, from);
+    if (*from.version == 2 && !from.auth_pass->empty()) {
         to.auth = vrrp::make_auth_pass(*from.auth_pass);
-    for (const auto& peer : from.unicast_peers)
-        if (peer->is_v4()) to.peers.push_back({*peer});
-    if (to.peers.empty()) {
-        to.source = *from.mcast_src_ip;
-        to.group = *config.global.vrrp_mcast_group4 ? *config.global.vrrp_mcast_group4
-                                                    : IpAddress::v4(kDefaultGroup);
-    } else {
-        to.source = *from.unicast_src_ip;
-        to.ttl = std::max<std::uint8_t>(*from.unicast_ttl, 1);
+        to.ah = *from.auth_ah;
     }
+    add_way(config.global, from, to);
+    to.plain_checksum = *from.v3_checksum_as_v2;
     for (const auto& vip : from.virtual_ipaddress) to.vips.push_back(to_vip(vip, false));
     for (const auto& vip : from.virtual_ipaddress_excluded) to.vips.push_back(to_vip(vip, true));
+    to.routing = routing_items(from.virtual_routes, from.virtual_rules);
     to.dont_track_primary = *from.dont_track_primary;
     if (*from.skip_check_adv_addr)
         to.address_check = vrrp::Expected::AddressCheck::Skip;
     else if (*from.strict && *from.version == 2)
         to.address_check = vrrp::Expected::AddressCheck::Drop;
     add_tracking(config, from, to);
+    for (const auto& group : config.sync_groups) {
+        const bool member = std::ranges::any_of(
+            group.members, [&](const auto& name) { return *name == from.name; });
+        if (member) add_tracking(config, group, to);
+    }
     return to;
 }
 
-bool is_v6(const config::VrrpInstance& instance) {
-    return !instance.virtual_ipaddress.empty() &&
-           instance.virtual_ipaddress.front().prefix.address.is_v6();
+std::vector<vrrp::AnnounceGroup> announce_groups(const config::Config& config) {
+    std::vector<vrrp::AnnounceGroup> groups;
+    for (const auto& from : config.garp_groups) {
+        vrrp::AnnounceGroup group{.arp_interval = *from.garp_interval,
+                                  .na_interval = *from.gna_interval};
+        for (const auto& interface : from.interfaces) group.interfaces.push_back(*interface);
+        if (!group.interfaces.empty()) groups.push_back(std::move(group));
+    }
+    groups.push_back(
+        {.arp_interval = *config.global.garp_interval, .na_interval = *config.global.gna_interval});
+    return groups;
 }
 
 }  // namespace
 
-vrrp::EngineSettings vrrp_settings(const config::Config& config,
-                                   std::vector<std::string>& left_out) {
+vrrp::EngineSettings vrrp_settings(const config::Config& config, const Moment& moment) {
     vrrp::EngineSettings settings;
-    for (const auto& instance : config.instances) {
-        if (is_v6(instance)) {
-            left_out.push_back(instance.name);
-        } else {
-            settings.instances.push_back(to_instance(config, instance));
-        }
-    }
+    for (const auto& instance : config.instances)
+        settings.instances.push_back(to_instance(config, instance));
     for (const auto& group : config.sync_groups) {
         vrrp::GroupSettings to{group.name, {}};
         for (const auto& member : group.members) to.members.push_back(*member);
         settings.groups.push_back(std::move(to));
     }
+    settings.announce_groups = announce_groups(config);
+    for (const auto& from : config.static_addresses) {
+        vrrp::Vip address = to_vip(from, true);
+        if (address.device.empty()) address.device = *config.global.default_interface;
+        settings.static_addresses.push_back(std::move(address));
+    }
+    settings.static_routing = routing_items(config.static_routes, config.static_rules);
+    settings.startup_delay =
+        std::max(*config.global.startup_delay, *config.global.delay_after_boot - moment.uptime);
+    const auto since = moment.unix_time - kAhEpoch;
+    settings.ah_sequence = static_cast<std::uint32_t>(since.count() * kAhPerSecond);
     return settings;
+}
+
+std::vector<bfd::SessionSettings> bfd_settings(const config::Config& config) {
+    const auto tracks = [](const std::string& name) {
+        return [&name](const auto& owner) {
+            return std::ranges::any_of(owner.track_bfds,
+                                       [&](const auto& track) { return track.name == name; });
+        };
+    };
+    std::vector<bfd::SessionSettings> sessions;
+    for (const auto& from : config.bfd_instances) {
+        if (std::ranges::none_of(config.instances, tracks(from.name)) &&
+            std::ranges::none_of(config.sync_groups, tracks(from.name)))
+            continue;
+        const std::uint8_t ttl = *from.multihop ? kMultihopTtl : kSingleHopTtl;
+        sessions.push_back({.name = from.name,
+                            .neighbour = *from.neighbour,
+                            .source = *from.source,
+                            .policy = {.min_tx = *from.min_tx,
+                                       .min_rx = *from.min_rx,
+                                       .idle_tx = *from.idle_tx,
+                                       .multiplier = *from.multiplier,
+                                       .passive = *from.passive},
+                            .multihop = *from.multihop,
+                            .ttl = *from.ttl > 0 ? *from.ttl : ttl,
+                            .max_hops = *from.max_hops});
+    }
+    return sessions;
 }
 
 Nanos lease_time(const config::Config& config) {

@@ -3,18 +3,27 @@
 #pragma once
 
 #include "userspace/config/config.hpp"
+#include "vrrp/bfd/engine.hpp"
 #include "vrrp/engine/settings.hpp"
 
 #include <vipd/time.hpp>
 
+#include <chrono>
 #include <vector>
 
 namespace vipd::daemon {
 
-/// Every IPv4 instance; what cannot be run is left to the engine to refuse by name. Instances whose
-/// first VIP is IPv6 are not among them, their names go into `left_out`.
-vrrp::EngineSettings vrrp_settings(const config::Config& config,
-                                   std::vector<std::string>& left_out);
+/// When the settings are made.
+struct Moment {
+    Nanos uptime{0};                    ///< since boot
+    std::chrono::seconds unix_time{0};  ///< CLOCK_REALTIME
+};
+
+/// What cannot be run is left to the engine to refuse by name.
+vrrp::EngineSettings vrrp_settings(const config::Config& config, const Moment& moment = {});
+
+/// The BFD sessions that some instance or group tracks.
+std::vector<bfd::SessionSettings> bfd_settings(const config::Config& config);
 
 /// How long the data plane may answer for the VIPs after this process has last been alive. 0: for
 /// ever (`lease off`, or no instance whose VIPs would be at stake).

@@ -13,6 +13,8 @@ namespace vipd::vrrp {
 namespace {
 
 constexpr Nanos kLookAgain = Seconds(1);
+constexpr Nanos kStaticsRetry = Seconds(5);
+constexpr Nanos kStaticsVerify = Seconds(1);  // two managers must not keep a core busy
 
 // keepalived's key for "the same virtual router" over a reload.
 bool same_router(const InstanceSettings& a, const InstanceSettings& b) {
@@ -53,7 +55,8 @@ std::vector<InstanceSettings> Engine::usable(std::vector<InstanceSettings> wante
         std::string problem;
         if (one.vrid == 0) problem = "it has no virtual_router_id";
         if (one.interface.empty() && !one.source) problem = "it has no interface";
-        if (!one.group && one.peers.empty()) problem = "it has neither a group nor a peer";
+        if (!one.group && one.peers.empty() && !one.needs_peer)
+            problem = "it has neither a group nor a peer";
         if (!names.insert(one.name).second) problem = "another instance has its name";
         for (const InstanceSettings& other : good)
             if (other.vrid == one.vrid && other.family == one.family &&
@@ -73,6 +76,8 @@ void Engine::configure(EngineSettings settings, TimePoint now) {
     auto wanted = usable(std::move(settings.instances));
     world_.announcer.configure(std::move(settings.announce_groups));
     startup_delay_ = settings.startup_delay;
+    change_statics({std::move(settings.static_addresses), std::move(settings.static_routing)}, now);
+    world_.ah_sequence = settings.ah_sequence;
     if (started_) {
         read_interfaces();
         groups_.clear();
@@ -92,6 +97,28 @@ void Engine::configure(EngineSettings settings, TimePoint now) {
         }
     }
     finish(now);
+}
+
+void Engine::change_statics(Statics wanted, TimePoint now) {
+    const Statics old = std::exchange(statics_, std::move(wanted));
+    if (!started_) return;
+    static_routing_.remove(RoutingSet::difference(old.routing, statics_.routing));
+    std::vector<Vip> gone;
+    for (const Vip& address : old.addresses)
+        if (std::ranges::find(statics_.addresses, address) == statics_.addresses.end())
+            gone.push_back(address);
+    static_addresses_.remove(gone);
+    set_statics(now);
+}
+
+void Engine::set_statics(TimePoint now) {
+    statics_at_.reset();
+    if (statics_.addresses.empty() && statics_.routing.empty()) return;
+    static_addresses_.use("static", 0, false);
+    static_addresses_.add(statics_.addresses);
+    static_routing_.add(statics_.routing);
+    if (static_addresses_.incomplete() || static_routing_.incomplete())
+        statics_at_ = now + kStaticsRetry;
 }
 
 void Engine::reload(std::vector<InstanceSettings> wanted, TimePoint now) {
@@ -151,6 +178,7 @@ void Engine::start(TimePoint now) {
     if (started_) return;
     started_ = true;
     read_interfaces();
+    set_statics(now);
     refresh_all(now);
     // Masters first: each has an advert to send.
     for (const bool masters : {true, false}) {
@@ -174,6 +202,8 @@ void Engine::stop(TimePoint now) {
     for (const auto& instance : instances_) instance->shutdown(now);
     instances_.clear();
     groups_.clear();
+    static_routing_.remove(statics_.routing);
+    static_addresses_.remove(statics_.addresses);
     started_ = false;
     finish(now);
 }
@@ -181,7 +211,14 @@ void Engine::stop(TimePoint now) {
 // --- events ------------------------------------------------------------------------------------
 
 void Engine::script_state(const std::string& script, bool known, bool up, TimePoint now) {
-    scripts_[script] = known ? std::optional(up) : std::nullopt;
+    trackers_.scripts[script] = known ? std::optional(up) : std::nullopt;
+    if (!started_) return;
+    refresh_all(now);
+    finish(now);
+}
+
+void Engine::tracker_state(const ipc::TrackerState& state, TimePoint now) {
+    trackers_.objects[{state.kind, state.name}] = state;
     if (!started_) return;
     refresh_all(now);
     finish(now);
@@ -207,9 +244,15 @@ void Engine::link_events(std::span<const LinkEvent> events, TimePoint now) {
     if (!started_) return;
     bool look = false;
     bool overrun = false;
+    bool lost = false;
     for (const LinkEvent& event : events) {
         look |= event.kind == LinkEvent::Kind::Link || event.kind == LinkEvent::Kind::Address;
-        overrun |= event.kind == LinkEvent::Kind::Overrun || event.ifindex == 0;
+        const bool routing = event.kind == LinkEvent::Kind::Route;
+        overrun |= event.kind == LinkEvent::Kind::Overrun || (event.ifindex == 0 && !routing);
+        if (event.removed && (routing || event.kind == LinkEvent::Kind::Address)) {
+            if (!statics_at_) statics_at_ = now + kStaticsVerify;
+            lost |= routing;
+        }
         if (event.kind == LinkEvent::Kind::Address && event.removed)
             for (const auto& instance : instances_)
                 instance->address_removed(event.ifindex, event.address, now);
@@ -218,7 +261,14 @@ void Engine::link_events(std::span<const LinkEvent> events, TimePoint now) {
         resync(now);
         return;
     }
+    if (lost) {
+        for (const auto& instance : instances_) instance->routing_removed(now);
+        world_.observer.wake_at(wake());
+    }
     if (!look) return;
+    // With an interface that is up again its routes are not.
+    if (!statics_at_) statics_at_ = now + kStaticsVerify;
+    for (const auto& instance : instances_) instance->routing_removed(now);
     read_interfaces();
     refresh_all(now);
     finish(now);
@@ -258,6 +308,8 @@ void Engine::receive(int ifindex, std::span<const std::uint8_t> datagram, bool t
 std::optional<TimePoint> Engine::wake() const {
     if (!started_) return std::nullopt;
     std::optional<TimePoint> wake = look_again_at_;
+    const bool statics = !statics_.addresses.empty() || !statics_.routing.empty();
+    if (statics && statics_at_ && (!wake || *statics_at_ < *wake)) wake = statics_at_;
     if (const auto at = world_.announcer.wake(); at && (!wake || *at < *wake)) wake = at;
     for (const auto& instance : instances_)
         if (const auto at = instance->wake(); at && (!wake || *at < *wake)) wake = at;
@@ -275,6 +327,7 @@ void Engine::tick(TimePoint now) {
     if (backup_due) world_.transport.drain();
     for (const auto& instance : instances_) instance->tick(now);
     world_.announcer.tick(now);
+    if (statics_at_ && *statics_at_ <= now) set_statics(now);
     if (look_again_at_ && *look_again_at_ <= now) {
         look_again_at_.reset();
         resync(now);
@@ -311,7 +364,7 @@ void Engine::refresh_all(TimePoint now) {
     std::vector<IpAddress> vips;
     for (const auto& instance : instances_)
         for (const Vip& vip : instance->settings().vips) vips.push_back(vip.prefix.address);
-    for (const auto& instance : instances_) instance->refresh(vips, scripts_, now);
+    for (const auto& instance : instances_) instance->refresh(vips, trackers_, now);
 }
 
 void Engine::settle(TimePoint now) {

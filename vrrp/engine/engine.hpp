@@ -31,6 +31,9 @@ class Engine {
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
+    /// Who sets routes and rules; must outlive the engine. Without it they are a logged error.
+    void set_routing(Routing& routing) { world_.routing = &routing; }
+
     /// What to run. Before start() it is only kept; after it, this is a reload: an instance of the
     /// same VRID on the same interface goes on in its state, the others are stopped and started.
     /// Unusable instances are logged and left out.
@@ -45,6 +48,7 @@ class Engine {
 
     /// How a tracked script stands. Before start(): every one that is run at all.
     void script_state(const std::string& script, bool known, bool up, TimePoint now);
+    void tracker_state(const ipc::TrackerState& state, TimePoint now);
     /// Gives up mastership of the instance ("" = all) and of its sync group; false: no such one.
     bool handover(const std::string& instance, Nanos hold, TimePoint now);
     /// Events as Links::dispatch() gave them, together.
@@ -62,6 +66,11 @@ class Engine {
     }
 
   private:
+    /// static_ipaddress, static_routes, static_rules: there while the daemon runs.
+    struct Statics {
+        std::vector<Vip> addresses{};
+        RoutingItems routing{};
+    };
     struct Group {
         std::string name;
         std::vector<Instance*> members;
@@ -70,6 +79,8 @@ class Engine {
     void receive(int ifindex, std::span<const std::uint8_t> datagram, bool truncated);
     std::vector<InstanceSettings> usable(std::vector<InstanceSettings> wanted);
     void reload(std::vector<InstanceSettings> wanted, TimePoint now);
+    void change_statics(Statics wanted, TimePoint now);
+    void set_statics(TimePoint now);
     void make_groups(const std::vector<GroupSettings>& groups);
     void read_interfaces();
     void refresh_all(TimePoint now);
@@ -80,10 +91,14 @@ class Engine {
     const Group* group_of(const Instance& instance) const;
 
     World world_;
+    Statics statics_;
+    VipSet static_addresses_{world_};
+    RoutingSet static_routing_{world_, "static"};
+    std::optional<TimePoint> statics_at_;  ///< they are looked after then
     std::vector<std::unique_ptr<Instance>> instances_;
     std::vector<Group> groups_;
     std::map<std::string, State> resume_;
-    ScriptResults scripts_;
+    TrackerResults trackers_;
     Nanos startup_delay_{0};
     bool started_ = false;
     std::optional<TimePoint> look_again_at_;

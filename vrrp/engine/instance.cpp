@@ -19,6 +19,18 @@ std::uint64_t to_ns(TimePoint time) {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
 }
 
+std::string describe(const ObjectTrack& track) {
+    switch (track.kind) {
+        case ipc::TrackerKind::File:
+            return "track_file " + track.name;
+        case ipc::TrackerKind::Process:
+            return "process " + track.name;
+        case ipc::TrackerKind::Bfd:
+            break;
+    }
+    return "BFD session " + track.name;
+}
+
 std::string seconds(Nanos time) {
     return fmt::format("{:g}s", std::chrono::duration<double>(time).count());
 }
@@ -26,7 +38,10 @@ std::string seconds(Nanos time) {
 }  // namespace
 
 Instance::Instance(World& world, InstanceSettings settings)
-    : world_(world), settings_(std::move(settings)), vip_set_(world) {
+    : world_(world),
+      settings_(std::move(settings)),
+      vip_set_(world),
+      routing_set_(world, settings_.name) {
     advertised_ = advertised();
 }
 
@@ -69,8 +84,7 @@ void Instance::carry_out(const Action& action, TimePoint now) {
         add_vips(now);
     } else if (std::holds_alternative<RemoveVips>(action)) {
         world_.announcer.forget(announcing_);
-        vip_set_.remove(settings_.vips);
-        if (vip_set_.incomplete()) verify_at_ = now + kVerifyInterval;
+        take_off(now);
     } else if (const auto* garp = std::get_if<SendGarp>(&action)) {
         if (garp->caused_by_peer)
             world_.log(
@@ -101,10 +115,13 @@ void Instance::send_advert(std::uint8_t priority) {
                         .priority = priority,
                         .interval = settings_.policy.advert_interval,
                         .auth = settings_.auth,
+                        .ah = settings_.ah,
                         .addresses = advertised_,
                         .plain_checksum = settings_.plain_checksum};
+    if (settings_.ah) ah_sequence_ = ah_sequence_.value_or(world_.ah_sequence) + 1;
     const auto send_to = [&](const IpAddress& destination) {
-        const auto bytes = encode(advert, settings_.policy.primary, destination, settings_.ttl);
+        auto bytes = encode(advert, settings_.policy.primary, destination, settings_.ttl);
+        if (settings_.ah && settings_.auth) bytes = add_ah(bytes, *settings_.auth, *ah_sequence_);
         if (auto sent = world_.transport.send(*port_, destination, bytes); !sent) {
             ++counters_.send_error;
             // A link that is down or gone has its own line.
@@ -123,8 +140,15 @@ void Instance::send_advert(std::uint8_t priority) {
 
 void Instance::add_vips(TimePoint now) {
     vip_set_.add(settings_.vips);
+    routing_set_.add(settings_.routing);
     last_verify_ = now;
-    if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
+    if (vip_set_.incomplete() || routing_set_.incomplete()) verify_at_ = now + kRetryInterval;
+}
+
+void Instance::take_off(TimePoint now) {
+    routing_set_.remove(settings_.routing);
+    vip_set_.remove(settings_.vips);
+    if (vip_set_.incomplete() || routing_set_.incomplete()) verify_at_ = now + kVerifyInterval;
 }
 
 void Instance::announce(std::span<const Vip> vips,
@@ -159,7 +183,8 @@ void Instance::restore_vips(TimePoint now) {
     for (const Vip& vip : settings_.vips)
         if (!vip.no_track) tracked.push_back(vip);
     const auto restored = vip_set_.add(tracked);
-    if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
+    routing_set_.restore(settings_.routing);
+    if (vip_set_.incomplete() || routing_set_.incomplete()) verify_at_ = now + kRetryInterval;
     if (restored.empty()) return;
     counters_.vip_restored += restored.size();
     for (const Vip& vip : restored)
@@ -193,8 +218,7 @@ void Instance::tick(TimePoint now) {
             restore_vips(now);
         } else {
             // A VIP that could not be taken off then: two nodes would answer for it.
-            vip_set_.remove(settings_.vips);
-            if (vip_set_.incomplete()) verify_at_ = now + kVerifyInterval;
+            take_off(now);
         }
     }
 }
@@ -214,13 +238,16 @@ Expected Instance::expected() const {
     return {.version = settings_.policy.version,
             .vrid = settings_.vrid,
             .interval = settings_.policy.advert_interval,
-            .auth = settings_.auth,
+            .auth = settings_.ah ? std::nullopt : settings_.auth,
             .own = settings_.policy.primary,
             .group = settings_.group,
             .peers = settings_.peers,
             .addresses = advertised_,
             .plain_checksum = settings_.plain_checksum,
-            .address_check = settings_.address_check};
+            .address_check = settings_.address_check,
+            .ah = settings_.ah && settings_.auth
+                      ? std::optional(AhExpected{*settings_.auth, ah_sequence_})
+                      : std::nullopt};
 }
 
 void Instance::receive(const Envelope& envelope, TimePoint now) {
@@ -230,6 +257,7 @@ void Instance::receive(const Envelope& envelope, TimePoint now) {
         return;
     }
     ++counters_.advert_rx;
+    if (settings_.ah) ah_sequence_ = decoded->ah_sequence;
     if (decoded->advert.priority == kResignPriority) ++counters_.priority_zero_rx;
     note(*decoded);
     deliver(Heard{decoded->advert.priority, decoded->advert.interval, decoded->source}, now);
@@ -290,6 +318,17 @@ const Link* Instance::resolve_interface() const {
     return unsure;
 }
 
+bool Instance::holds_source() const {
+    const auto addresses = world_.links.addresses(ifindex_);
+    if (!addresses) {
+        world_.look_again = true;
+        return true;
+    }
+    return std::ranges::any_of(*addresses, [&](const LinkAddress& address) {
+        return address.prefix.address == settings_.source;
+    });
+}
+
 IpAddress Instance::choose_source(int ifindex, std::span<const IpAddress> vips) const {
     if (settings_.source) return settings_.source;
     const auto addresses = world_.links.addresses(ifindex);
@@ -321,7 +360,10 @@ void Instance::leave_port() {
 }
 
 void Instance::use_port(int ifindex, std::string& fault) {
-    const Port port{.ifindex = ifindex, .family = settings_.family, .group = settings_.group};
+    const Port port{.ifindex = ifindex,
+                    .family = settings_.family,
+                    .protocol = settings_.ah ? kProtocolAh : kProtocolVrrp,
+                    .group = settings_.group};
     if (port_ && *port_ != port) leave_port();
     if (port_) return;
     if (auto opened = world_.transport.open(port); !opened) {
@@ -333,7 +375,7 @@ void Instance::use_port(int ifindex, std::string& fault) {
 
 // Updates everything that hangs on the interface; returns why the instance cannot work, or "".
 std::string Instance::look(std::span<const IpAddress> vips,
-                           const ScriptResults& scripts,
+                           const TrackerResults& trackers,
                            TimePoint now) {
     const Link* link = resolve_interface();
     if (link == nullptr) {
@@ -359,6 +401,9 @@ std::string Instance::look(std::span<const IpAddress> vips,
                             settings_.family == Family::V4 ? "IPv4"
                             : settings_.group              ? "link-local IPv6"
                                                            : "IPv6");
+    if (settings_.needs_peer) fault = "it has no unicast_peer";
+    if (settings_.track_source && settings_.source && !holds_source())
+        fault = fmt::format("{} does not have {}", link->name, settings_.source.to_string());
     use_port(ifindex_, fault);
 
     std::vector<Tracked> tracked;
@@ -372,13 +417,23 @@ std::string Instance::look(std::span<const IpAddress> vips,
                            .up = other != nullptr && other->up && other->running});
     }
     for (const ScriptTrack& track : settings_.scripts) {
-        const auto result = scripts.find(track.script);
-        if (result == scripts.end()) continue;
+        const auto result = trackers.scripts.find(track.script);
+        if (result == trackers.scripts.end()) continue;
         tracked.push_back({.what = "script " + track.script,
                            .weight = track.weight,
                            .reverse = track.reverse,
                            .known = result->second.has_value(),
                            .up = result->second.value_or(false)});
+    }
+    for (const ObjectTrack& track : settings_.objects) {
+        const auto state = trackers.objects.find({track.kind, track.name});
+        if (state == trackers.objects.end()) continue;
+        const bool file = track.kind == ipc::TrackerKind::File;
+        tracked.push_back({.what = describe(track),
+                           .weight = track.weight,
+                           .reverse = track.reverse,
+                           .up = state->second.up,
+                           .value = file ? std::optional(state->second.value) : std::nullopt});
     }
     auto outcome = evaluate(settings_.policy.priority, tracked);
     deliver(PriorityChanged{outcome.priority}, now);
@@ -386,9 +441,9 @@ std::string Instance::look(std::span<const IpAddress> vips,
 }
 
 void Instance::refresh(std::span<const IpAddress> vips,
-                       const ScriptResults& scripts,
+                       const TrackerResults& trackers,
                        TimePoint now) {
-    std::string fault = look(vips, scripts, now);
+    std::string fault = look(vips, trackers, now);
     const bool changed = fault != fault_;
     fault_ = std::move(fault);
     if (!fault_.empty()) {
@@ -412,7 +467,9 @@ void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
     std::vector<Vip> gone;
     for (const Vip& vip : old.vips)
         if (std::ranges::find(settings_.vips, vip) == settings_.vips.end()) gone.push_back(vip);
+    routing_set_.remove(RoutingSet::difference(old.routing, settings_.routing));
     vip_set_.remove(gone);
+    routing_set_.add(RoutingSet::difference(settings_.routing, old.routing));
     const auto added = vip_set_.add(settings_.vips);
     if (vip_set_.incomplete()) verify_at_ = now + kRetryInterval;
     if (!added.empty())

@@ -3,6 +3,7 @@
 // gives it events; it carries out the machine's actions at once and in order.
 #pragma once
 
+#include "vrrp/engine/routing_set.hpp"
 #include "vrrp/engine/settings.hpp"
 #include "vrrp/engine/vip_set.hpp"
 #include "vrrp/engine/world.hpp"
@@ -22,6 +23,13 @@ namespace vipd::vrrp {
 /// Results of the scripts that are run, by name; nullopt: none yet. One that is absent is not run
 /// (it is not there, not executable, insecure), and who tracks it works as if it did not.
 using ScriptResults = std::map<std::string, std::optional<bool>>;
+using ObjectStates = std::map<std::pair<ipc::TrackerKind, std::string>, ipc::TrackerState>;
+
+/// Everything that is tracked but interfaces.
+struct TrackerResults {
+    ScriptResults scripts{};
+    ObjectStates objects{};  ///< one that is absent is not watched, and not tracked
+};
 
 class Instance {
   public:
@@ -40,7 +48,7 @@ class Instance {
     void deliver(const Event& event, TimePoint now);
     /// Looks again at the interface, the source address and the trackers. `vips` are the addresses
     /// of all instances: none of them is ever sent from, unless there is no other.
-    void refresh(std::span<const IpAddress> vips, const ScriptResults& scripts, TimePoint now);
+    void refresh(std::span<const IpAddress> vips, const TrackerResults& trackers, TimePoint now);
     /// New settings for the same virtual router: state is kept, VIPs change by the difference.
     /// Call refresh() after it.
     void reconfigure(InstanceSettings settings, TimePoint now);
@@ -54,6 +62,10 @@ class Instance {
 
     /// An address went: if it is a VIP that we hold, it will be put back.
     void address_removed(int ifindex, const IpAddress& address, TimePoint now);
+    /// A route or a rule went, whosever: if we hold any, they are looked after.
+    void routing_removed(TimePoint now) {
+        if (!settings_.routing.empty()) verify_vips_soon(now);
+    }
     /// Puts back at the next wake-up whatever is missing.
     void verify_vips_soon(TimePoint now);
     void tick(TimePoint now);
@@ -64,6 +76,7 @@ class Instance {
     void carry_out(const Action& action, TimePoint now);
     void send_advert(std::uint8_t priority);
     void add_vips(TimePoint now);
+    void take_off(TimePoint now);
     void announce(std::span<const Vip> vips,
                   std::uint32_t rounds,
                   TimePoint now,
@@ -74,8 +87,11 @@ class Instance {
     void use_port(int ifindex, std::string& fault);
     void leave_port();
     const Link* resolve_interface() const;
+    bool holds_source() const;
     IpAddress choose_source(int ifindex, std::span<const IpAddress> vips) const;
-    std::string look(std::span<const IpAddress> vips, const ScriptResults& scripts, TimePoint now);
+    std::string look(std::span<const IpAddress> vips,
+                     const TrackerResults& trackers,
+                     TimePoint now);
     Expected expected() const;
     std::vector<IpAddress> advertised() const;
 
@@ -83,6 +99,7 @@ class Instance {
     InstanceSettings settings_;
     Machine machine_;
     VipSet vip_set_;
+    RoutingSet routing_set_;
     std::vector<IpAddress> advertised_;
 
     int ifindex_ = 0;
@@ -93,6 +110,8 @@ class Instance {
     TimePoint last_verify_;
     TimePoint last_transition_;
     Announcer::Client announcing_;
+    /// The highest seen or sent: a new master goes on where the old one has stopped (keepalived).
+    std::optional<std::uint32_t> ah_sequence_;
 
     struct Counters {
         std::uint64_t advert_rx = 0;

@@ -6,6 +6,8 @@
 #include "vrrp/packet/advert.hpp"
 
 #include <vipd/address.hpp>
+#include <vipd/ipc.hpp>
+#include <vipd/routing.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -31,10 +33,32 @@ struct ScriptTrack {
     bool reverse = false;
 };
 
+/// A tracked file, process or BFD session.
+struct ObjectTrack {
+    ipc::TrackerKind kind = ipc::TrackerKind::File;
+    std::string name;
+    int weight = 0;
+    bool reverse = false;
+};
+
 struct InterfaceTrack {
     std::string interface;
     int weight = 0;
     bool reverse = false;
+};
+
+/// Routes and rules that somebody sets while he may.
+struct RoutingItems {
+    template <class Spec>
+    struct Item {
+        Spec spec;
+        bool no_track = false;  ///< not put back when somebody removes it
+        bool operator==(const Item&) const = default;
+    };
+    std::vector<Item<RouteSpec>> routes{};
+    std::vector<Item<RuleSpec>> rules{};
+    bool empty() const { return routes.empty() && rules.empty(); }
+    bool operator==(const RoutingItems&) const = default;
 };
 
 struct InstanceSettings {
@@ -44,14 +68,19 @@ struct InstanceSettings {
     Family family = Family::V4;  ///< of the adverts and of the VIPs that they name
     Policy policy;               ///< `grouped` and `primary` are filled in by the engine
     std::optional<AuthPass> auth;
+    bool ah = false;   ///< `auth` is the key of an authentication header
     IpAddress source;  ///< mcast_src_ip or unicast_src_ip; none: the interface's first
     IpAddress group;   ///< multicast group; none: unicast to `peers`
     std::vector<UnicastPeer> peers;  ///< unicast only
     std::uint8_t ttl = 255;
+    bool needs_peer = false;      ///< unicast_fault_no_peer, and there is none: in fault
+    bool track_source = false;    ///< in fault while no interface has `source`
     bool plain_checksum = false;  ///< see Advert
     std::vector<Vip> vips;
+    RoutingItems routing;
     std::vector<ScriptTrack> scripts;
     std::vector<InterfaceTrack> interfaces;
+    std::vector<ObjectTrack> objects;
     bool dont_track_primary = false;
     Expected::AddressCheck address_check = Expected::AddressCheck::Note;
 };
@@ -72,6 +101,10 @@ struct EngineSettings {
     std::vector<InstanceSettings> instances{};
     std::vector<GroupSettings> groups{};
     std::vector<AnnounceGroup> announce_groups{};
+    std::vector<Vip> static_addresses{};  ///< each with its device
+    RoutingItems static_routing{};
+    /// Where the sequence numbers of AH begin; later than those of a process before this one.
+    std::uint32_t ah_sequence = 0;
     /// After start() no instance becomes master before this, unless it has lost another master.
     Nanos startup_delay{0};
 };

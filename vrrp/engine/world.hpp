@@ -7,6 +7,7 @@
 
 #include <vipd/ipc.hpp>
 #include <vipd/links.hpp>
+#include <vipd/routing.hpp>
 #include <vipd/time.hpp>
 
 #include <cstdint>
@@ -41,9 +42,12 @@ struct World {
     Links& links;
     Transport& transport;
     Observer& observer;
+    /// Absent: routes and rules cannot be set.
+    Routing* routing = nullptr;
     /// CLOCK_MONOTONIC, for the moments that are measured; decisions take the time they are given.
     std::function<TimePoint()> clock;
     Announcer announcer{transport, clock};
+    std::uint32_t ah_sequence = 0;  ///< where new instances begin
     /// The interfaces as of the last refresh.
     std::vector<Link> interfaces{};
     /// Netlink did not answer some question: it is asked again in a second.

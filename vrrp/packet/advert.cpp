@@ -16,6 +16,7 @@ constexpr std::size_t kAuth = 8;
 constexpr std::uint8_t kTypeAdvertisement = 1;
 constexpr std::uint8_t kAuthNone = 0;
 constexpr std::uint8_t kAuthPass = 1;
+constexpr std::uint8_t kAuthAh = 2;
 constexpr std::uint8_t kTosInternetworkControl = 0xc0;
 constexpr Nanos kCentisecond = Millis(10);
 
@@ -45,7 +46,7 @@ std::uint32_t pseudo_header(const IpAddress& source, const IpAddress& destinatio
 // No early exit: how long it takes must not tell how many leading bytes were right.
 bool equal_in_constant_time(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
     unsigned difference = 0;
-    for (std::size_t i = 0; i < kAuth; ++i)
+    for (std::size_t i = 0; i < b.size(); ++i)
         difference |= static_cast<unsigned>(a[i]) ^ static_cast<unsigned>(b[i]);
     return difference == 0;
 }
@@ -91,6 +92,33 @@ std::optional<Reject> check_way(const Envelope& envelope, const Expected& expect
     return std::nullopt;
 }
 
+tl::expected<Envelope, Reject> open_ah(Envelope envelope,
+                                       std::span<const std::uint8_t> datagram,
+                                       std::size_t ip_header) {
+    const auto ah = envelope.payload;
+    // RFC 2402, 2: next header, length in words less 2, SPI (keepalived: the source), sequence.
+    if (ah.size() < kAhHeader || ah[0] != kProtocolVrrp || ah[1] != kAhHeader / 4 - 2 ||
+        read_u16(ah, 2) != 0 || !std::ranges::equal(ah.subspan(4, 4), envelope.source.bytes()))
+        return tl::unexpected(Reject::AhHeader);
+    envelope.ah.emplace();
+    envelope.ah->datagram = datagram;
+    envelope.ah->ip_header = ip_header;
+    envelope.ah->sequence = static_cast<std::uint32_t>(read_u16(ah, 8)) << 16 | read_u16(ah, 10);
+    std::ranges::copy(ah.subspan(12, envelope.ah->icv.size()), envelope.ah->icv.begin());
+    envelope.payload = ah.subspan(kAhHeader);
+    return envelope;
+}
+
+std::optional<Reject> check_ah(const Envelope& envelope, const Expected& expected) {
+    if (!expected.ah) return std::nullopt;
+    const Envelope::Ah& ah = *envelope.ah;
+    if (!equal_in_constant_time(ah.icv, ah_icv(ah.datagram, ah.ip_header, expected.ah->key)))
+        return Reject::AhFailure;
+    if (expected.ah->last_sequence && !comes_after(ah.sequence, *expected.ah->last_sequence))
+        return Reject::AhReplay;
+    return std::nullopt;
+}
+
 tl::expected<Envelope, Reject> open_v4(std::span<const std::uint8_t> datagram) {
     if (datagram.size() < kIpHeader) return tl::unexpected(Reject::IpHeader);
     const std::size_t header = static_cast<std::size_t>(datagram[0] & 0x0f) * 4;
@@ -99,12 +127,14 @@ tl::expected<Envelope, Reject> open_v4(std::span<const std::uint8_t> datagram) {
     if (total > datagram.size() || total < header) return tl::unexpected(Reject::IpLength);
     if (checksum_finish(checksum_add(datagram.first(header))) != 0)
         return tl::unexpected(Reject::IpChecksum);
+    Envelope envelope{.source = read_v4(datagram, 12),
+                      .destination = read_v4(datagram, 16),
+                      .ttl = datagram[8],
+                      .payload = datagram.subspan(header, total - header),
+                      .claimed_vrid = std::nullopt};
+    if (datagram[9] == kProtocolAh) return open_ah(envelope, datagram.first(total), header);
     if (datagram[9] != kProtocolVrrp) return tl::unexpected(Reject::Protocol);
-    return Envelope{.source = read_v4(datagram, 12),
-                    .destination = read_v4(datagram, 16),
-                    .ttl = datagram[8],
-                    .payload = datagram.subspan(header, total - header),
-                    .claimed_vrid = std::nullopt};
+    return envelope;
 }
 
 // Extension headers are the kernel's to skip: what it hands over begins with the advert, and the
@@ -140,7 +170,9 @@ tl::expected<Envelope, Reject> open_envelope(std::span<const std::uint8_t> datag
 }
 
 tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& expected) {
+    if (envelope.ah.has_value() != expected.ah.has_value()) return tl::unexpected(Reject::Protocol);
     if (const auto reason = check_way(envelope, expected)) return tl::unexpected(*reason);
+    if (const auto reason = check_ah(envelope, expected)) return tl::unexpected(*reason);
 
     const auto bytes = envelope.payload;
     if (bytes.size() < kFixed) return tl::unexpected(Reject::Length);
@@ -179,9 +211,9 @@ tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& e
     result.notes.interval_differs = interval != expected.interval;
 
     if (version == 2) {
-        const std::uint8_t wanted = expected.auth ? kAuthPass : kAuthNone;
+        const std::uint8_t wanted = expected.ah ? kAuthAh : expected.auth ? kAuthPass : kAuthNone;
         if (bytes[4] != wanted) return tl::unexpected(Reject::AuthType);
-        if (expected.auth && !equal_in_constant_time(bytes.subspan(body), *expected.auth))
+        if (expected.auth && !equal_in_constant_time(bytes.subspan(body, kAuth), *expected.auth))
             return tl::unexpected(Reject::AuthFailure);
     }
 
@@ -197,6 +229,8 @@ tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& e
     }
 
     result.source = envelope.source;
+    if (envelope.ah) result.ah_sequence = envelope.ah->sequence;
+    result.advert.ah = envelope.ah.has_value();
     result.advert.version = version;
     result.advert.vrid = bytes[1];
     result.advert.priority = bytes[2];
@@ -246,7 +280,7 @@ std::vector<std::uint8_t> encode(const Advert& advert,
     body[2] = advert.priority;
     body[3] = static_cast<std::uint8_t>(count);
     if (advert.version == 2) {
-        body[4] = advert.auth ? kAuthPass : kAuthNone;
+        body[4] = advert.ah ? kAuthAh : advert.auth ? kAuthPass : kAuthNone;
         body[5] = static_cast<std::uint8_t>(
             std::clamp<std::int64_t>(advert.interval / Nanos(Seconds(1)), 1, 255));
     } else {
@@ -256,7 +290,7 @@ std::vector<std::uint8_t> encode(const Advert& advert,
     for (std::size_t i = 0; i < count; ++i)
         std::ranges::copy(advert.addresses[i].bytes(),
                           body.begin() + static_cast<std::ptrdiff_t>(kFixed + i * width));
-    if (advert.version == 2 && advert.auth)
+    if (advert.version == 2 && advert.auth && !advert.ah)
         std::ranges::copy(*advert.auth,
                           body.begin() + static_cast<std::ptrdiff_t>(kFixed + count * width));
 

@@ -4,6 +4,7 @@
 // every check.
 #pragma once
 
+#include "vrrp/packet/ah.hpp"
 #include "vrrp/packet/reject.hpp"
 
 #include <vipd/address.hpp>
@@ -36,7 +37,8 @@ struct Advert {
     std::uint8_t priority = 0;
     Nanos interval{Seconds(1)};  ///< v2: whole seconds 1..255; v3: 10 ms .. 40.95 s
     std::optional<AuthPass> auth;
-    std::vector<IpAddress> addresses;  ///< of one family, at most 255
+    bool ah = false;                     ///< it will travel within AH (add_ah)
+    std::vector<IpAddress> addresses{};  ///< of one family, at most 255
     /// v3 over IPv4: checksum of the message alone (RFC 9568) instead of the deployed form with a
     /// pseudo header (RFC 5798 as everybody reads it).
     bool plain_checksum = false;
@@ -61,6 +63,14 @@ struct Envelope {
     std::span<const std::uint8_t> payload;
     /// The second payload byte, unverified: only for finding the instance to decode() against.
     std::optional<std::uint8_t> claimed_vrid;
+    /// The advert is within AH, which has not been looked at beyond its form.
+    struct Ah {
+        std::span<const std::uint8_t> datagram;
+        std::size_t ip_header = 0;
+        std::uint32_t sequence = 0;
+        AhIcv icv{};
+    };
+    std::optional<Ah> ah{};
 };
 
 /// Who may send adverts to us by unicast, and from how far away.
@@ -69,6 +79,12 @@ struct UnicastPeer {
     std::uint8_t min_ttl = 0;
     std::uint8_t max_ttl = 255;
     bool operator==(const UnicastPeer&) const = default;
+};
+
+/// AH with this key, and nothing that is not after the last sequence number seen.
+struct AhExpected {
+    AhKey key{};
+    std::optional<std::uint32_t> last_sequence;
 };
 
 /// What an instance expects of the adverts that it accepts.
@@ -83,12 +99,14 @@ struct Expected {
     std::span<const IpAddress> addresses;
     bool plain_checksum = false;  ///< what we send ourselves; both are accepted
     enum class AddressCheck : std::uint8_t { Skip, Note, Drop } address_check = AddressCheck::Note;
+    std::optional<AhExpected> ah{};  ///< instead of `auth`
 };
 
 struct Decoded {
     Advert advert;
     IpAddress source;
     Notes notes;
+    std::uint32_t ah_sequence = 0;
 };
 
 /// Looks at the IPv4 or IPv6 header (with options or extension headers; padding after the datagram

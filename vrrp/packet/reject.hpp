@@ -18,7 +18,9 @@ namespace vipd::vrrp {
     X(IpHeader, "ip_header", "malformed IP header")                                                \
     X(IpLength, "ip_length", "IP total length exceeds what was received")                          \
     X(IpChecksum, "ip_checksum", "wrong IP header checksum")                                       \
-    X(Protocol, "protocol", "not IP protocol 112 (AH is not supported: use auth_type PASS)")       \
+    X(AhHeader, "ah_header", "malformed authentication header")                                    \
+    X(Protocol, "protocol",                                                                        \
+      "not the IP protocol expected: with auth_type AH 51, else 112; set the same auth_type on both routers") \
     X(Ttl, "ttl", "TTL is not 255: it was forwarded by a router or forged")                        \
     X(Destination, "destination",                                                                  \
       "sent to another address than ours: multicast group or unicast_peer differ between the routers") \
@@ -26,6 +28,9 @@ namespace vipd::vrrp {
     X(OwnAddress, "own_address",                                                                   \
       "it carries our own source address: two routers have one address, or it was reflected")      \
     X(UnicastPeer, "unicast_peer", "the sender is not a configured unicast_peer: add it if it should be") \
+    X(AhFailure, "ah_failure",                                                                     \
+      "its authentication header is not made with our auth_pass: set the same on both routers")    \
+    X(AhReplay, "ah_replay", "its authentication header's sequence number has been used already")  \
     X(Length, "length", "wrong length for its version and address count")                          \
     X(Version, "version", "VRRP version differs: set the same version on both routers")            \
     X(Type, "type", "not an advertisement")                                                        \

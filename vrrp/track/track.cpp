@@ -5,10 +5,29 @@
 
 namespace vipd::vrrp {
 
+namespace {
+
+constexpr std::int64_t kFault = -254;
+
+void add_value(const Tracked& one, int& priority, TrackOutcome& outcome) {
+    const std::int64_t value = *one.value;
+    // In 64 bits: the file holds what somebody has written into it.
+    const std::int64_t sum = value * one.weight * (one.reverse ? -1 : 1);
+    const bool fault = one.weight == 0 ? (value == 0) == one.reverse : sum <= kFault;
+    if (fault && outcome.fault.empty()) outcome.fault = one.what + " says " + std::to_string(value);
+    priority += static_cast<int>(std::clamp<std::int64_t>(sum, kFault, -kFault));
+}
+
+}  // namespace
+
 TrackOutcome evaluate(std::uint8_t base, std::span<const Tracked> tracked) {
     int priority = base;
     TrackOutcome outcome;
     for (const Tracked& one : tracked) {
+        if (one.value) {
+            add_value(one, priority, outcome);
+            continue;
+        }
         const bool up = one.up != one.reverse;
         if (one.weight == 0) {
             if (outcome.fault.empty() && !one.known)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tracked scripts and interfaces do to an instance: a lower or higher priority, or a fault.
-// Pure.
+// What tracked scripts, interfaces, files, processes and BFD sessions do to an instance: a lower or
+// higher priority, or a fault. Pure.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -16,6 +17,9 @@ struct Tracked {
     bool reverse = false;  ///< up counts as down and down as up
     bool known = true;     ///< false: no result yet
     bool up = true;
+    /// track_file: a number instead of up and down. Times the weight it is added; from -254 down it
+    /// is a fault. Weight 0: any number but 0 is one (reverse: 0 is).
+    std::optional<int> value{};
 };
 
 struct TrackOutcome {

@@ -60,7 +60,6 @@ TEST(GlobalDefs, ValuesOutOfRangeKeepTheDefault) {
         "vrrp_garp_master_repeat 5;\nvrrp_mcast_group4 10.0.0.1\nlvs_timeouts tpc 1\n}");
     EXPECT_THAT(findings(parsed),
                 ElementsAre("2:14 error: number '4' is outside 2 to 3; ignored",
-                            "3:1 warning: 'vrrp_garp_interval' is not done by vipd yet; ignored",
                             "3:20 error: 0 seconds are outside 0.000001 to 4294.967295; ignored",
                             "4:13 error: 'maybe' is neither on nor off; 'vrrp_strict' is ignored",
                             "5:25 error: '5;' is not a whole number; ignored",

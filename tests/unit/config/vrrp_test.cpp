@@ -183,14 +183,36 @@ TEST(VirtualIpaddress, MistakesAreReported) {
     EXPECT_EQ(only(parsed).virtual_ipaddress.size(), 3U);
 }
 
-TEST(VirtualIpaddress, Ipv6InstanceIsLeftOutWithAWarning) {
+TEST(VirtualIpaddress, Ipv6InstanceIsOfVersionThree) {
     const Parsed parsed = read(
         "vrrp_instance A {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress "
-        "{\nfe80::1\n}\n}");
-    EXPECT_THAT(
-        findings(parsed),
-        ElementsAre("1:15 warning: IPv6 is not done by vipd yet; vrrp_instance 'A' is ignored"));
-    EXPECT_THAT(parsed.config.instances, IsEmpty());
+        "{\nfe80::1\n2001:db8::1\n10.0.0.1\n}\nvirtual_ipaddress_excluded {\n10.0.0.2\n}\n}");
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("7:1 complaint: all addresses of virtual_ipaddress must be of one "
+                            "family; ignored"));
+    EXPECT_EQ(*only(parsed).version, 3);
+    EXPECT_EQ(only(parsed).virtual_ipaddress.size(), 2U);
+    EXPECT_EQ(only(parsed).virtual_ipaddress_excluded.size(), 1U);
+}
+
+TEST(VirtualIpaddress, Ipv6BeginsWithALinkLocalAddress) {
+    const Parsed parsed = read(
+        "vrrp_instance A {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress "
+        "{\n2001:db8::1\n}\n}");
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("5:1 warning: the first address of an IPv6 instance should be "
+                            "link-local (RFC 9568, 5.2.9)"));
+}
+
+TEST(VirtualRouter, OneIdOfEachFamilyMayLiveOnAnInterface) {
+    const std::string v6 =
+        "vrrp_instance B {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress "
+        "{\nfe80::1\n}\n}";
+    const Parsed parsed = read(
+        "vrrp_instance A {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress "
+        "{\n10.0.0.1\n}\n}\n" +
+        v6);
+    EXPECT_THAT(findings(parsed), IsEmpty());
 }
 
 TEST(Tracking, NamesMustExist) {
@@ -212,15 +234,16 @@ TEST(Tracking, NamesMustExist) {
     EXPECT_EQ(only(parsed).track_interfaces[0].name, "eth1");
 }
 
-TEST(Unicast, PeersAreReadAndTtlLimitsAreNotDoneYet) {
+TEST(Unicast, PeersAreReadWithTheirTtlLimits) {
     const Parsed parsed =
         read(instance("unicast_src_ip 10.0.0.8\nunicast_ttl 9\nunicast_peer {\n10.0.0.9 min_ttl "
                       "254\nfe80::1\n}"));
     EXPECT_THAT(
         findings(parsed),
-        ElementsAre("9:10 warning: 'min_ttl' is not done by vipd yet; ignored",
-                    "10:1 error: this unicast_peer is not of the instance's family; ignored"));
+        ElementsAre("10:1 error: this unicast_peer is not of the instance's family; ignored"));
     ASSERT_EQ(only(parsed).unicast_peers.size(), 1U);
+    ASSERT_EQ(only(parsed).unicast_peer_ttls.size(), 1U);
+    EXPECT_EQ(only(parsed).unicast_peer_ttls[0].min_ttl, std::uint8_t{254});
     EXPECT_EQ(*only(parsed).unicast_ttl, 9);
     EXPECT_EQ(read(instance("unicast_src_ip 10.0.0.8")).exit_status(), 5);
 }

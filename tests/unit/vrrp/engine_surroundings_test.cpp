@@ -264,5 +264,77 @@ TEST_F(VrrpEngine, StaleVipIsTakenOffInTheEndWhicheverNetlinkCallFails) {
     }
 }
 
+TEST_F(VrrpEngine, TrackedFileProcessAndBfdSessionCount) {
+    using Kind = ipc::TrackerKind;
+    InstanceSettings settings = instance();
+    settings.objects = {
+        {Kind::File, "f", 2, false}, {Kind::Process, "p", -30, false}, {Kind::Bfd, "b", 0, false}};
+    run({settings});
+    EXPECT_EQ(report().priority, 100) << "what is not watched is not tracked";
+    engine.tracker_state({Kind::File, "f", false, 10}, now);
+    EXPECT_EQ(report().priority, 120);
+    engine.tracker_state({Kind::Process, "p", false, 0}, now);
+    EXPECT_EQ(report().priority, 90);
+    engine.tracker_state({Kind::Bfd, "b", false, 0}, now);
+    EXPECT_EQ(state(), State::Fault);
+    EXPECT_EQ(report().fault, "BFD session b is down");
+    engine.tracker_state({Kind::Bfd, "b", true, 0}, now);
+    EXPECT_EQ(state(), State::Backup);
+}
+
+TEST_F(VrrpEngine, WithoutAPeerItWaitsInFaultIfItIsAskedTo) {
+    InstanceSettings settings = instance();
+    settings.group = {};
+    settings.needs_peer = true;
+    run({settings});
+    EXPECT_EQ(state(), State::Fault);
+    EXPECT_EQ(report().fault, "it has no unicast_peer");
+}
+
+TEST_F(VrrpEngine, TracksItsSourceAddressIfItIsAskedTo) {
+    InstanceSettings settings = instance();
+    settings.source = ip("10.9.0.7");
+    settings.track_source = true;
+    run({settings});
+    EXPECT_EQ(report().fault, "eth0 does not have 10.9.0.7");
+    assign(kEth0, "10.9.0.7/24");
+    links.announce({LinkEvent::Kind::Address, kEth0, ip("10.9.0.7"), false});
+    deliver_events();
+    EXPECT_EQ(state(), State::Backup);
+}
+
+TEST_F(VrrpEngine, SpeaksAndHearsWithinAh) {
+    InstanceSettings settings = instance();
+    settings.ah = true;
+    settings.policy.garp_repeat = 0;
+    engine.configure({.instances = {settings}, .ah_sequence = 1000}, now);
+    engine.start(now);
+    Raw raw = advert(200);
+    raw.auth_type = 2;
+    raw.auth.assign(8, 0);
+    const auto key = make_auth_pass("secret12");
+    transport.arrive(kEth0, add_ah(raw.bytes(), key, 5000));
+    EXPECT_EQ(counter("advert_rx"), 1U);
+    transport.arrive(kEth0, add_ah(raw.bytes(), key, 5000));
+    EXPECT_EQ(counter("ah_replay"), 1U);
+    transport.arrive(kEth0, raw.bytes());
+    EXPECT_EQ(counter("protocol"), 1U);
+    // It goes on where the lost master has stopped.
+    pass(kDown100);
+    ASSERT_EQ(state(), State::Master);
+    const Bytes& sent = transport.sent.front().bytes;
+    EXPECT_EQ(sent.at(9), kProtocolAh);
+    EXPECT_EQ(Bytes(sent.begin() + 28, sent.begin() + 32), from_hex("00001389"));
+}
+
+TEST_F(VrrpEngine, StartupDelayHoldsBackWhatWasNotAtWorkBefore) {
+    engine.configure({.instances = {instance()}, .startup_delay = Seconds(10)}, now);
+    engine.start(now);
+    pass(Seconds(10) + kDown100 - Nanos(1));
+    EXPECT_EQ(state(), State::Backup);
+    pass(Nanos(1));
+    EXPECT_EQ(state(), State::Master);
+}
+
 }  // namespace
 }  // namespace vipd::vrrp::test

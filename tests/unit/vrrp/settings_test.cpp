@@ -15,8 +15,7 @@ config::Config parse(const std::string& text) {
 }
 
 vrrp::EngineSettings settings_of(const std::string& text) {
-    std::vector<std::string> left_out;
-    return vrrp_settings(parse(text), left_out);
+    return vrrp_settings(parse(text));
 }
 
 vrrp::InstanceSettings only(const std::string& inside, const std::string& before = {}) {
@@ -108,6 +107,195 @@ TEST(VrrpSettings, BroadcastPlusIsTheSubnets) {
         " virtual_ipaddress {\n 10.9.0.100/22 brd +\n }\n}\n");
     ASSERT_EQ(settings.instances.size(), 1U);
     EXPECT_EQ(settings.instances[0].vips.at(0).broadcast, ip("10.9.3.255"));
+}
+
+TEST(VrrpSettings, AnInstanceIsOfTheFamilyOfItsAddresses) {
+    const auto settings = settings_of(R"(
+global_defs {
+ vrrp_mcast_group6 ff02::77
+}
+vrrp_instance VI_6 {
+ interface eth0
+ virtual_router_id 51
+ advert_int 0.5
+ virtual_ipaddress {
+   fe80::100/64
+   2001:db8::100/64
+ }
+ virtual_ipaddress_excluded {
+   10.9.0.200/24
+ }
+})");
+    ASSERT_EQ(settings.instances.size(), 1U);
+    const auto& one = settings.instances[0];
+    EXPECT_EQ(one.family, Family::V6);
+    EXPECT_EQ(one.policy.version, 3);
+    EXPECT_EQ(one.policy.advert_interval, Millis(500));
+    EXPECT_EQ(one.group, ip("ff02::77"));
+    EXPECT_EQ(one.vips.size(), 3U);
+    EXPECT_TRUE(one.vips[2].excluded);
+}
+
+TEST(VrrpSettings, UnicastPeersKeepTheirDistances) {
+    const auto one = only(R"(
+ unicast_fault_no_peer
+ unicast_peer {
+   10.9.0.2 min_ttl 60 max_ttl 64
+   10.9.0.3
+ })");
+    EXPECT_EQ(one.peers,
+              (std::vector<vrrp::UnicastPeer>{{ip("10.9.0.2"), 60, 64}, {ip("10.9.0.3")}}));
+    EXPECT_FALSE(one.needs_peer);
+    EXPECT_TRUE(only(" unicast_fault_no_peer").needs_peer);
+}
+
+TEST(VrrpSettings, AhTakesThePasswordForItsKey) {
+    const auto one = only(" authentication {\n auth_type AH\n auth_pass secret12\n }");
+    EXPECT_TRUE(one.ah);
+    EXPECT_EQ(one.auth, vrrp::make_auth_pass("secret12"));
+}
+
+TEST(VrrpSettings, OptionsOfTheElectionReachThePolicy) {
+    const auto one = only(R"(
+ nopreempt
+ lower_prio_no_advert
+ higher_prio_send_advert
+ owner_ignore_adverts
+ timer_expired_backup 120
+ garp_lower_prio_delay 3
+ garp_lower_prio_repeat 2
+ v3_checksum_as_v2
+ track_src_ip
+ mcast_dst_ip 224.0.0.99)");
+    EXPECT_TRUE(one.policy.lower_prio_no_advert);
+    EXPECT_TRUE(one.policy.higher_prio_send_advert);
+    EXPECT_TRUE(one.policy.owner_ignore_adverts);
+    EXPECT_EQ(one.policy.timer_expired_backup, std::uint8_t{120});
+    EXPECT_EQ(one.policy.garp_lower_prio_delay, Seconds(3));
+    EXPECT_EQ(one.policy.garp_lower_prio_repeat, 2U);
+    EXPECT_TRUE(one.plain_checksum);
+    EXPECT_TRUE(one.track_source);
+    EXPECT_EQ(one.group, ip("224.0.0.99"));
+}
+
+TEST(VrrpSettings, StrictModeIsSilentTowardsWeakerMasters) {
+    EXPECT_TRUE(only(" strict_mode").policy.lower_prio_no_advert);
+    EXPECT_FALSE(only("").policy.lower_prio_no_advert);
+}
+
+TEST(VrrpSettings, MinGarpIsOneAnnouncement) {
+    const std::string global = "global_defs {\n vrrp_min_garp\n}\n";
+    EXPECT_EQ(only("", global).policy.garp_repeat, 1U);
+    EXPECT_EQ(only("", global).policy.garp_delay, Nanos(0));
+    EXPECT_EQ(only(" garp_master_repeat 4", global).policy.garp_repeat, 4U);
+}
+
+TEST(VrrpSettings, AnnouncementsKeepTheirDistance) {
+    const auto settings = settings_of(R"(
+global_defs {
+ vrrp_garp_interval 0.001
+ vrrp_gna_interval 0.002
+}
+garp_group {
+ garp_interval 0.01
+ interfaces {
+   eth0
+   eth1
+ }
+})");
+    ASSERT_EQ(settings.announce_groups.size(), 2U);
+    EXPECT_EQ(settings.announce_groups[0].interfaces, (std::vector<std::string>{"eth0", "eth1"}));
+    EXPECT_EQ(settings.announce_groups[0].arp_interval, Millis(10));
+    EXPECT_TRUE(settings.announce_groups[1].interfaces.empty());
+    EXPECT_EQ(settings.announce_groups[1].na_interval, Millis(2));
+}
+
+TEST(VrrpSettings, ABootIsWaitedForOnlyAfterABoot) {
+    const auto config = parse("global_defs {\n vrrp_startup_delay 2\n vrrp_delay_after_boot 60\n}");
+    EXPECT_EQ(vrrp_settings(config, {.uptime = Seconds(50)}).startup_delay, Seconds(10));
+    EXPECT_EQ(vrrp_settings(config, {.uptime = Seconds(500)}).startup_delay, Seconds(2));
+}
+
+TEST(VrrpSettings, SequenceNumbersOfAhGoOnOverARestart) {
+    const auto at = [](std::int64_t second) {
+        return vrrp_settings({}, {.unix_time = std::chrono::seconds(second)}).ah_sequence;
+    };
+    EXPECT_EQ(at(1'790'000'001) - at(1'790'000'000), 4U);
+}
+
+TEST(VrrpSettings, WhatAGroupTracksEachMemberTracks) {
+    const auto settings = settings_of(R"(
+track_file f {
+ file /tmp/f
+ weight 0
+}
+vrrp_track_process p {
+ process nginx
+}
+vrrp_instance A {
+ interface eth0
+ virtual_router_id 1
+ track_process {
+   p weight 3
+ }
+ virtual_ipaddress {
+   10.9.0.1
+ }
+}
+vrrp_instance B {
+ interface eth1
+ virtual_router_id 2
+ virtual_ipaddress {
+   10.9.0.2
+ }
+}
+vrrp_sync_group G {
+ group {
+   A
+   B
+ }
+ track_interface {
+   eth2
+ }
+ track_file {
+   f
+ }
+})");
+    ASSERT_EQ(settings.instances.size(), 2U);
+    for (const auto& one : settings.instances) {
+        ASSERT_EQ(one.interfaces.size(), 1U) << one.name;
+        EXPECT_EQ(one.interfaces[0].interface, "eth2");
+        // A's own tracker has a weight, which a group leaves no room for.
+        ASSERT_EQ(one.objects.size(), 1U) << one.name;
+        EXPECT_EQ(one.objects[0].name, "f");
+    }
+}
+
+TEST(VrrpSettings, SyncGroupTrackingWeightLeavesWeightsInForce) {
+    const auto settings = settings_of(R"(
+track_file f {
+ file /tmp/f
+ weight 2
+}
+vrrp_instance A {
+ interface eth0
+ virtual_router_id 1
+ virtual_ipaddress {
+   10.9.0.1
+ }
+}
+vrrp_sync_group G {
+ group {
+   A
+ }
+ sync_group_tracking_weight
+ track_file {
+   f weight 5
+ }
+})");
+    ASSERT_EQ(settings.instances.size(), 1U);
+    ASSERT_EQ(settings.instances[0].objects.size(), 1U);
+    EXPECT_EQ(settings.instances[0].objects[0].weight, 5);
 }
 
 TEST(VrrpLease, IsThreeAdvertsButAtLeastASecond) {

@@ -52,5 +52,31 @@ TEST(VrrpTrack, OwnerKeeps255ButCanFault) {
     EXPECT_NE(outcome(255, {script(0, false)}).fault, "");
 }
 
+Tracked file(int weight, int value, bool reverse = false) {
+    return {.what = "track_file f", .weight = weight, .reverse = reverse, .value = value};
+}
+
+TEST(VrrpTrack, FileAddsItsValueTimesTheWeight) {
+    EXPECT_EQ(outcome(100, {file(2, 10)}), (TrackOutcome{120, ""}));
+    EXPECT_EQ(outcome(100, {file(-2, 10)}), (TrackOutcome{80, ""}));
+    EXPECT_EQ(outcome(100, {file(2, 10, true)}), (TrackOutcome{80, ""}));
+    EXPECT_EQ(outcome(100, {file(1, 0)}), (TrackOutcome{100, ""}));
+}
+
+TEST(VrrpTrack, FileThatTakesAllPriorityIsAFault) {
+    EXPECT_EQ(outcome(100, {file(1, -253)}).fault, "");
+    EXPECT_EQ(outcome(100, {file(1, -254)}).fault, "track_file f says -254");
+    EXPECT_EQ(outcome(100, {file(254, -1)}).fault, "track_file f says -1");
+    EXPECT_EQ(outcome(100, {file(254, 2147483647)}), (TrackOutcome{254, ""}));
+    EXPECT_EQ(outcome(100, {file(254, -2147483647 - 1)}).priority, 1);
+}
+
+TEST(VrrpTrack, FileWithoutWeightIsAFaultUnlessItSaysZero) {
+    EXPECT_EQ(outcome(100, {file(0, 0)}).fault, "");
+    EXPECT_EQ(outcome(100, {file(0, 3)}).fault, "track_file f says 3");
+    EXPECT_EQ(outcome(100, {file(0, 0, true)}).fault, "track_file f says 0");
+    EXPECT_EQ(outcome(100, {file(0, 3, true)}).fault, "");
+}
+
 }  // namespace
 }  // namespace vipd::vrrp

@@ -92,7 +92,7 @@ TEST(VrrpVectors, IpHeaderLengths) {
 // Rules 3 to 6.
 TEST(VrrpVectors, WayOfThePacket) {
     std::vector<Vector> vectors;
-    for (const int protocol : {0, 1, 6, 17, 51, 111, 113, 255})
+    for (const int protocol : {0, 1, 6, 17, 50, 111, 113, 255})
         for (const auto& [raw, by] :
              {std::pair{Raw{}, expect_v2()}, {raw_v3(), expect_v3()}, {raw_v6(), expect_v6()}})
             vectors.push_back(
