@@ -118,7 +118,7 @@ std::vector<Keyword> table() {
         flag("dynamic_interfaces", kGlobal, NotYet),
         flag("reload_file", kGlobal, NotYet),
         value("umask", kGlobal, NotYet, 1, kAny),
-        value("vrrp_cpu_affinity", kGlobal, NotYet, 1, kAny),
+        value("vrrp_cpu_affinity", kGlobal, Done, 1, kAny),
         value("checker_cpu_affinity", kGlobal, NotYet, 1, kAny),
         value("bfd_cpu_affinity", kGlobal, NotYet, 1, kAny),
         script("notify_fifo_script", kGlobal, NotYet),
@@ -304,14 +304,15 @@ std::vector<Keyword> table() {
     any(NotYet, in(Root, GlobalDefs), "include_check");
     flags(Done, kGlobal,
         "vrrp_min_garp", "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert",
-        "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src", "v3_checksum_as_v2");
+        "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src", "v3_checksum_as_v2", "vrrp_no_swap");
     single(Done, kGlobal,
         "vrrp_mcast_group6", "vrrp_garp_lower_prio_delay", "vrrp_garp_lower_prio_repeat",
-        "vrrp_startup_delay", "vrrp_delay_after_boot", "default_interface");
+        "vrrp_startup_delay", "vrrp_delay_after_boot", "default_interface", "vrrp_priority",
+        "vrrp_rt_priority", "vrrp_rlimit_rttime", "vrrp_rlimit_rtime");
     flags(NotYet, kGlobal,
         "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "no_email_faults",
         "no_checker_emails", "checker_log_all_failures", "use_symlink_paths",
-        "set_supplementary_groups", "vrrp_notify_priority_changes", "vrrp_no_swap", "checker_no_swap",
+        "set_supplementary_groups", "vrrp_notify_priority_changes", "checker_no_swap",
         "bfd_no_swap", "fifo_write_vrrp_states_on_reload", "rs_init_notifies",
         "enable_snmp_vrrp", "enable_snmp_checker", "enable_snmp_rfc", "enable_snmp_rfcv2",
         "enable_snmp_rfcv3", "enable_snmp_keepalived", "enable_traps", "enable_dbus",
@@ -319,9 +320,9 @@ std::vector<Keyword> table() {
         "data_use_instance");
     single(NotYet, kGlobal,
         "notification_email_from", "smtp_helo_name", "smtp_connect_timeout",
-        "startup_script_timeout", "shutdown_script_timeout", "vrrp_priority", "checker_priority", "bfd_priority",
-        "vrrp_rt_priority", "checker_rt_priority", "bfd_rt_priority", "vrrp_rlimit_rttime",
-        "checker_rlimit_rttime", "bfd_rlimit_rttime", "vrrp_rlimit_rtime",
+        "startup_script_timeout", "shutdown_script_timeout", "checker_priority", "bfd_priority",
+        "checker_rt_priority", "bfd_rt_priority",
+        "checker_rlimit_rttime", "bfd_rlimit_rttime",
         "checker_rlimit_rtime", "bfd_rlimit_rtime", "min_auto_priority_delay", "snmp_socket",
         "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "dbus_service_name",
         "process_name", "vrrp_process_name", "checker_process_name",

@@ -6,6 +6,7 @@
 #include "userspace/base/text.hpp"
 #include "userspace/config/config.hpp"
 #include "userspace/daemon/lease.hpp"
+#include "userspace/daemon/scheduling.hpp"
 #include "userspace/daemon/untold.hpp"
 #include "userspace/daemon/vrrp_settings.hpp"
 #include "userspace/net/nl_links.hpp"
@@ -38,6 +39,8 @@ namespace {
 constexpr std::size_t kMaxConfiguration = 128U << 20U;
 constexpr Nanos kLogInterval = Seconds(30);  // for lines that a remote can cause
 constexpr Nanos kNever = std::chrono::hours(24);
+// Adverts have to leave in time also on a busy host; this process does little and never spins.
+constexpr int kNice = -15;
 
 TimePoint monotonic_now() {
     return std::chrono::time_point_cast<Nanos>(Clock::now());
@@ -49,6 +52,7 @@ struct Prepared {
     std::string refused;
     vrrp::EngineSettings settings;
     std::vector<bfd::SessionSettings> sessions;
+    config::ProcessSettings scheduling;
     Nanos lease{0};
 };
 
@@ -77,15 +81,9 @@ Prepared prepare(const ipc::Configure& configure, const Fd& text_fd) {
     const auto parsed = config::parse(*text, configure.path, environment);
     prepared.settings = vrrp_settings(parsed.config, moment());
     prepared.sessions = bfd_settings(parsed.config);
+    prepared.scheduling = parsed.config.global.vrrp;
     prepared.lease = lease_time(parsed.config);
     return prepared;
-}
-
-// Adverts have to leave in time also on a busy host; this process does little and never spins.
-// Not granted, it works at the normal priority.
-void raise_priority() {
-    constexpr int kNice = -15;
-    (void)::setpriority(PRIO_PROCESS, 0, kNice);
 }
 
 // From here on: raw sockets and addresses, nothing else that root may.
@@ -334,6 +332,8 @@ void VrrpRole::apply(Prepared prepared) {
         tell(ipc::Ready{prepared.generation, false, prepared.refused});
         return;
     }
+    for (const Error& refused : apply_scheduling(prepared.scheduling, kNice))
+        spdlog::warn("scheduling of the vrrp process: {}", refused.message);
     engine_->configure(std::move(prepared.settings), monotonic_now());
     configure_bfd(std::move(prepared.sessions));
     lease_time_ = prepared.lease;
@@ -455,7 +455,9 @@ void VrrpRole::stop(const std::string& why) {
 
 int run_vrrp_role(Fd channel, const log::Options& options) {
     log::setup(options);
-    raise_priority();
+    allow_scheduling();
+    // Not granted, it works at the normal priority.
+    (void)::setpriority(PRIO_PROCESS, 0, kNice);
     if (auto kept = keep_network_rights_only(); !kept) {
         spdlog::critical("{}", kept.error().message);
         return 1;
