@@ -8,6 +8,7 @@
 
 #include <vipd/abi/flow.h>
 
+#include "bpf/lease.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/parse.bpf.h"
 #include "bpf/stats.bpf.h"
@@ -293,6 +294,9 @@ __noinline int flow_store(const struct segment *p,
 			flow_write(flow, service, p, new->state, new->real,
 				   new->generation);
 			flow_release(flow, version);
+			if (new->state == VIPD_FLOW_SYN_RECV &&
+			    half_open_is_news())
+				flow_change(slot, p->frame_len);
 			if (rank != VIPD_RANK_FREE)
 				stats_note(VIPD_NOTE_FLOW_EVICTED,
 					   p->frame_len);

@@ -17,6 +17,31 @@ static __always_inline int lease_held(void)
 	       bpf_ktime_get_ns() <= *(const volatile __u64 *)&lease->until_ns;
 }
 
+/* Has this node become MASTER a moment ago? */
+static __always_inline int settling(void)
+{
+	__u32 zero = 0;
+	struct vipd_lease *lease = bpf_map_lookup_elem(&vipd_lease, &zero);
+	__u64 end;
+
+	if (!lease)
+		return 0;
+	end = *(const volatile __u64 *)&lease->settle_until_ns;
+	return end && bpf_ktime_get_ns() < end;
+}
+
+static __always_inline int half_open_is_news(void)
+{
+	__u32 zero = 0;
+	struct vipd_lease *lease = bpf_map_lookup_elem(&vipd_lease, &zero);
+	__u64 end;
+
+	if (!lease)
+		return 0;
+	end = *(const volatile __u64 *)&lease->half_open_until_ns;
+	return end && bpf_ktime_get_coarse_ns() < end;
+}
+
 static __always_inline int forwarding_ended(void)
 {
 	__u32 zero = 0;

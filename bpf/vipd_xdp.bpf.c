@@ -94,6 +94,8 @@ static __always_inline __u32 new_flow(const struct flow_view *view,
 		 */
 		state = vipd_tcp_next(VIPD_FLOW_NONE, p->tcp_event);
 		fresh = state == VIPD_FLOW_SYN_RECV;
+		if (!fresh && settling())
+			return VIPD_DROP_SETTLING;
 	}
 	*id = pick_real(service, p, fresh);
 	*real = bpf_map_lookup_elem(&vipd_reals, id);

@@ -43,7 +43,7 @@ ARROWS = {
     "control": BELOW_CONTROL,
     # What control hands out are values of the folders below it.
     "api": {"control", "base", "model", "dataplane"},
-    "daemon": BELOW_CONTROL | {"control", "api"},
+    "daemon": BELOW_CONTROL | {"control", "api", "abi"},
     "tools": {"base", "model"},
 }
 # The only header of a folder that these may see.

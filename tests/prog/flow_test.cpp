@@ -344,6 +344,40 @@ TEST_F(FlowTest, ChangesTellOfEstablishedAndClosedNotOfHalfOpen) {
     EXPECT_GE(plane->change_fd(), 0);
 }
 
+TEST_F(FlowTest, ChangesTellOfHalfOpenWhileTheNodeIsAboutToLeave) {
+    put(service(80, 2));
+    changes();
+    ASSERT_TRUE(plane->report_half_open(Clock::now() + std::chrono::hours(1)));
+    run(packet(6010, kSyn));
+    const auto seen = changes();
+    ASSERT_EQ(seen.size(), 1U);
+    EXPECT_EQ(seen[0].client.port, 6010);
+    EXPECT_EQ(seen[0].state, FlowState::SynRecv);
+    ASSERT_TRUE(plane->report_half_open(Clock::now() - Seconds(1)));
+    run(packet(6011, kSyn));
+    EXPECT_TRUE(changes().empty());
+}
+
+TEST_F(FlowTest, JustAfterATakeoverUnknownTcpWaitsAndNothingElseDoes) {
+    put(service(80, 2));
+    put(service(53, 1, Scheduler::Maglev, Protocol::Udp));
+    connect(6020);
+    const auto now = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
+    change_lease([&](vipd_lease& lease) { lease.settle_until_ns = now + 3'600'000'000'000U; });
+    for (const auto flags : {kAck, static_cast<std::uint8_t>(kFin | kAck)})
+        EXPECT_EQ(run(packet(6021, flags)).verdict, "drop_settling");
+    EXPECT_FALSE(flow(6021));
+    EXPECT_EQ(run(packet(6020, kAck)).verdict, "forwarded_dr");
+    EXPECT_EQ(run(packet(6022, kSyn)).verdict, "forwarded_dr");
+    EXPECT_EQ(run(packet(6022, kAck)).verdict, "forwarded_dr");
+    EXPECT_EQ(run(datagram(6023)).verdict, "forwarded_dr");
+    // What the peer tells meanwhile is known.
+    plane->store_flows(std::vector{peer_flow(6021, 2)});
+    EXPECT_EQ(run(packet(6021, kAck)).verdict, "forwarded_dr");
+    change_lease([&](vipd_lease& lease) { lease.settle_until_ns = now - 1; });
+    EXPECT_EQ(run(packet(6024, kAck)).verdict, "forwarded_dr");
+}
+
 TEST_F(FlowTest, FullChangeBufferIsCountedAndCostsNoPacket) {
     put(service(80, 1));
     changes();

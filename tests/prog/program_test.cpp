@@ -232,10 +232,14 @@ std::vector<dataplane::Flow> ProgramTest::changes(std::uint64_t* lost) {
 }
 
 void ProgramTest::set_lease(std::uint64_t until_ns) {
+    change_lease([&](vipd_lease& lease) { lease.until_ns = until_ns; });
+}
+
+void ProgramTest::change_lease(const std::function<void(vipd_lease&)>& change) {
     const std::uint32_t zero = 0;
     vipd_lease lease{};
     ASSERT_EQ(::bpf_map_lookup_elem(plane->lease_fd(), &zero, &lease), 0);
-    lease.until_ns = until_ns;
+    change(lease);
     ASSERT_EQ(::bpf_map_update_elem(plane->lease_fd(), &zero, &lease, BPF_ANY), 0);
 }
 

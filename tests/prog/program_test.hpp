@@ -74,6 +74,7 @@ class ProgramTest : public ::testing::Test {
 
     std::vector<dataplane::Flow> changes(std::uint64_t* lost = nullptr);
     void set_lease(std::uint64_t until_ns);
+    void change_lease(const std::function<void(vipd_lease&)>& change);
     /// Sweeps the whole table once.
     void sweep_round(const std::function<void(const dataplane::Flow&)>& refresh = {});
 

@@ -339,6 +339,12 @@ TEST_F(VectorTest, EveryVerdictIsReached) {
     ASSERT_TRUE(plane->set_interface_mac(1, PacketSpec().to_mac));
     ASSERT_TRUE(plane->set_forwarding_end(TimePoint(Nanos(1))));
     reached.insert(run(tcp(kDr)).verdict);
+    ASSERT_TRUE(plane->set_forwarding_end(std::nullopt));
+    change_lease([](vipd_lease& lease) { lease.settle_until_ns = ~std::uint64_t{0}; });
+    PacketSpec midway;
+    midway.from_port = 9;
+    midway.tcp_flags = kAck;
+    reached.insert(run(midway).verdict);
     const auto verdicts = plane->verdicts();
     for (const auto& verdict : *verdicts)
         EXPECT_TRUE(reached.contains(std::string(verdict.name))) << verdict.name;

@@ -18,24 +18,33 @@ std::size_t page_size() {
 
 }  // namespace
 
-void Lease::Unmap::operator()(std::uint64_t* at) const {
+void Lease::Unmap::operator()(vipd_lease* at) const {
     ::munmap(at, page_size());
 }
 
 Result<Lease> Lease::open(const Fd& map) {
     void* at = ::mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED, map.get(), 0);
     if (at == MAP_FAILED) return fail_errno(errno, "map the lease");
-    return Lease(static_cast<std::uint64_t*>(at));
+    return Lease(static_cast<vipd_lease*>(at));
 }
 
 void Lease::renew(TimePoint until) {
-    std::atomic_ref(*at_).store(static_cast<std::uint64_t>(until.time_since_epoch().count()),
-                                std::memory_order_relaxed);
+    std::atomic_ref(at_->until_ns)
+        .store(static_cast<std::uint64_t>(until.time_since_epoch().count()),
+               std::memory_order_relaxed);
 }
 
 void Lease::renew_for_ever() {
-    std::atomic_ref(*at_).store(std::numeric_limits<std::uint64_t>::max(),
-                                std::memory_order_relaxed);
+    std::atomic_ref(at_->until_ns)
+        .store(std::numeric_limits<std::uint64_t>::max(), std::memory_order_relaxed);
+}
+
+void Lease::settle(TimePoint now) {
+    const auto time = std::atomic_ref(at_->settle_ns).load(std::memory_order_relaxed);
+    if (time == 0) return;
+    std::atomic_ref(at_->settle_until_ns)
+        .store(static_cast<std::uint64_t>(now.time_since_epoch().count()) + time,
+               std::memory_order_relaxed);
 }
 
 }  // namespace vipd::daemon

@@ -4,6 +4,7 @@
 
 #include "userspace/base/fd.hpp"
 
+#include <vipd/abi/base.h>
 #include <vipd/error.hpp>
 #include <vipd/time.hpp>
 
@@ -12,21 +13,23 @@
 
 namespace vipd::daemon {
 
-/// One u64 in a BPF array, mapped: CLOCK_MONOTONIC nanoseconds until which this node may answer for
-/// its VIPs. Writing it is a store, no system call.
+/// vipd_lease in a BPF array, mapped: among others the CLOCK_MONOTONIC nanoseconds until which this
+/// node may answer for its VIPs. Writing it is a store, no system call.
 class Lease {
   public:
-    /// `map`: a BPF_F_MMAPABLE array of one u64.
+    /// `map`: Dataplane::lease_fd().
     static Result<Lease> open(const Fd& map);
     void renew(TimePoint until);
     void renew_for_ever();
+    /// This node has just become MASTER: see vipd_lease::settle_ns.
+    void settle(TimePoint now);
 
   private:
     struct Unmap {
-        void operator()(std::uint64_t* at) const;
+        void operator()(vipd_lease* at) const;
     };
-    explicit Lease(std::uint64_t* at) : at_(at) {}
-    std::unique_ptr<std::uint64_t, Unmap> at_;
+    explicit Lease(vipd_lease* at) : at_(at) {}
+    std::unique_ptr<vipd_lease, Unmap> at_;
 };
 
 }  // namespace vipd::daemon

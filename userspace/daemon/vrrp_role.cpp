@@ -229,6 +229,7 @@ bool VrrpRole::tell(const ipc::Message& message) {
 }
 
 void VrrpRole::state_changed(const ipc::InstanceStateChange& change) {
+    if (lease_ && change.state == ipc::VrrpState::Master) lease_->settle(monotonic_now());
     untold_.tell(change.instance, change, [this](const auto& message) { return tell(message); });
 }
 

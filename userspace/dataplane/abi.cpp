@@ -28,11 +28,6 @@ static_assert(static_cast<int>(model::Method::Tunnel) == VIPD_METHOD_TUN);
 
 namespace {
 
-// IPVS's, where the configuration has no say.
-constexpr Seconds kSynRecv{60};
-constexpr Seconds kTimeWait{120};
-constexpr Seconds kClose{10};
-constexpr Seconds kCloseWait{60};
 /// Half of the time after which ticks turn over, less some.
 constexpr Seconds kLongest = std::chrono::hours(24 * 20);
 
@@ -80,24 +75,8 @@ ServiceKey from_abi(const vipd_service_key& key) {
 }
 
 std::uint32_t flow_timeout(const model::Service& service, vipd_flow_state state) {
-    const bool tcp = service.key.protocol == Protocol::Tcp;
-    switch (state) {
-        case VIPD_FLOW_SYN_RECV:
-            return timeout_ticks(kSynRecv);
-        case VIPD_FLOW_ESTABLISHED:
-            return timeout_ticks(tcp ? service.tcp_timeout : service.udp_timeout);
-        case VIPD_FLOW_FIN_WAIT:
-            return timeout_ticks(service.tcp_fin_timeout);
-        case VIPD_FLOW_TIME_WAIT:
-            return timeout_ticks(kTimeWait);
-        case VIPD_FLOW_CLOSE:
-            return timeout_ticks(kClose);
-        case VIPD_FLOW_CLOSE_WAIT:
-            return timeout_ticks(kCloseWait);
-        case VIPD_FLOW_NONE:
-            break;
-    }
-    return 0;
+    if (state == VIPD_FLOW_NONE) return 0;
+    return timeout_ticks(flow_lifetime(service, static_cast<FlowState>(state)));
 }
 
 vipd_service to_abi(const model::Service& service) {

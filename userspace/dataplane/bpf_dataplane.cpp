@@ -382,8 +382,8 @@ Result<std::vector<VerdictCount>> BpfDataplane::notes() const {
     return read_counts(object_, "vipd_notes", kNoteNames);
 }
 
-Result<> BpfDataplane::set_forwarding_end(const std::optional<TimePoint>& end) {
-    // Through memory, not by an update of the whole value: the vrrp process writes the other half.
+// Through memory, not by an update of the whole value: the vrrp process writes the other fields.
+Result<> BpfDataplane::write_lease(__u64 vipd_lease::* field, std::uint64_t value) {
     Mapping mapping;
     mapping.length = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     mapping.address =
@@ -393,9 +393,22 @@ Result<> BpfDataplane::set_forwarding_end(const std::optional<TimePoint>& end) {
         return fail_errno(errno, "map vipd_lease");
     }
     auto& lease = *static_cast<vipd_lease*>(mapping.address);
-    const auto ns = end ? static_cast<std::uint64_t>(end->time_since_epoch().count()) : 0;
-    std::atomic_ref(lease.forward_until_ns).store(ns, std::memory_order_relaxed);
+    std::atomic_ref(lease.*field).store(value, std::memory_order_relaxed);
     return {};
+}
+
+Result<> BpfDataplane::set_forwarding_end(const std::optional<TimePoint>& end) {
+    const auto ns = end ? static_cast<std::uint64_t>(end->time_since_epoch().count()) : 0;
+    return write_lease(&vipd_lease::forward_until_ns, ns);
+}
+
+Result<> BpfDataplane::set_settle_time(Nanos time) {
+    return write_lease(&vipd_lease::settle_ns, static_cast<std::uint64_t>(time.count()));
+}
+
+Result<> BpfDataplane::report_half_open(TimePoint until) {
+    return write_lease(&vipd_lease::half_open_until_ns,
+                       static_cast<std::uint64_t>(until.time_since_epoch().count()));
 }
 
 Result<> BpfDataplane::set_claims(std::span<const IpAddress> vips) {

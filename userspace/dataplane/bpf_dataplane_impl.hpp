@@ -61,6 +61,8 @@ class BpfDataplane final : public Dataplane {
     Result<> set_claims(std::span<const IpAddress> vips) override;
     std::uint32_t abi_version() const override { return VIPD_ABI_VERSION; }
     Result<> set_forwarding_end(const std::optional<TimePoint>& end) override;
+    Result<> set_settle_time(Nanos time) override;
+    Result<> report_half_open(TimePoint until) override;
     int lease_fd() const override { return object_.map("vipd_lease"); }
 
     const BpfObject& object() const { return object_; }
@@ -88,6 +90,7 @@ class BpfDataplane final : public Dataplane {
     Result<> adopt();
     Result<> adopt_reals();
     Result<> adopt_services();
+    Result<> write_lease(__u64 vipd_lease::* field, std::uint64_t value);
     static int on_change(void* self, void* data, std::size_t size);
 
     Result<> update(const model::Service& service);

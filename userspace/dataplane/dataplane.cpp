@@ -3,6 +3,16 @@
 
 namespace vipd::dataplane {
 
+namespace {
+
+// IPVS's, where the configuration has no say.
+constexpr Seconds kSynRecv{60};
+constexpr Seconds kTimeWait{120};
+constexpr Seconds kClose{10};
+constexpr Seconds kCloseWait{60};
+
+}  // namespace
+
 std::string_view to_string(FlowState state) {
     switch (state) {
         case FlowState::None:
@@ -21,6 +31,27 @@ std::string_view to_string(FlowState state) {
             return "CLOSE_WAIT";
     }
     return "NONE";
+}
+
+Seconds flow_lifetime(const model::Service& service, FlowState state) {
+    switch (state) {
+        case FlowState::SynRecv:
+            return kSynRecv;
+        case FlowState::Established:
+            return service.key.protocol == Protocol::Tcp ? service.tcp_timeout
+                                                         : service.udp_timeout;
+        case FlowState::FinWait:
+            return service.tcp_fin_timeout;
+        case FlowState::TimeWait:
+            return kTimeWait;
+        case FlowState::Close:
+            return kClose;
+        case FlowState::CloseWait:
+            return kCloseWait;
+        case FlowState::None:
+            break;
+    }
+    return Seconds(0);
 }
 
 }  // namespace vipd::dataplane

@@ -36,6 +36,8 @@ enum class FlowState : std::uint8_t {
     CloseWait
 };
 std::string_view to_string(FlowState state);  ///< "ESTABLISHED" ..., as ipvsadm -Lnc
+/// How long a flow of this service lives in this state without a packet.
+Seconds flow_lifetime(const model::Service& service, FlowState state);
 
 /// One connection, free of node-local numbers: what is listed, synchronised and restored.
 struct Flow {
@@ -169,6 +171,12 @@ class Dataplane {
     /// From this time on the program passes everything to the stack; nullopt: it forwards for ever,
     /// also when the daemon has died. Set when a daemon ends in good order.
     virtual Result<> set_forwarding_end(const std::optional<TimePoint>&) { return {}; }
+
+    /// How long this node, when it has just become MASTER (the vrrp process says when), lets TCP wait
+    /// of which it does not know: peers may still be telling. 0: not at all.
+    virtual Result<> set_settle_time(Nanos) { return {}; }
+    /// Until then half-open connections are changes, too: who is about to leave tells of all.
+    virtual Result<> report_half_open(TimePoint) { return {}; }
 
     /// The VIPs of this node's instances. Requests (ARP) for one of them are dropped by the XDP
     /// program once the lease has run out; other addresses are never touched.

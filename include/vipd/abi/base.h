@@ -87,11 +87,19 @@ struct vipd_answers {
 
 /*
  * vipd_lease, one entry, CLOCK_MONOTONIC. Mapped shared: the vrrp process
- * writes until_ns, core the other.
+ * writes until_ns and settle_until_ns, core the others.
  */
 struct vipd_lease {
 	__u64 until_ns;		/* to here this host answers for its VIPs */
 	__u64 forward_until_ns; /* from here on all is passed; 0: never */
+	/*
+	 * Peers may still be telling of the youngest connections when a node
+	 * becomes MASTER. For so long it lets TCP that it does not know wait
+	 * for its next try, rather than give it to another server; 0: not.
+	 */
+	__u64 settle_ns;
+	__u64 settle_until_ns;
+	__u64 half_open_until_ns; /* to here they are news to peers, too */
 };
 
 /* vipd_service_st, vipd_real_st. Bytes are those of the IP packet. */

@@ -31,6 +31,7 @@
 	X(DROP_TTL, drop_ttl, "for a virtual service, with no hop left to go") \
 	X(DROP_NO_REAL, drop_no_real, "for a virtual service without a usable real server for this client") \
 	X(DROP_REAL_DOWN, drop_real_down, "belongs to a connection whose real server is down or removed") \
+	X(DROP_SETTLING, drop_settling, "TCP of a connection that is not known, just after this node has become MASTER: its peer may still be telling of it") \
 	X(DROP_NEIGHBOUR, drop_neighbour, "the real server's link-layer address is not known") \
 	X(DROP_TOO_BIG, drop_too_big, "longer than the way to the real server allows, and not answered: without DF, or beyond 1000 answers a second on one CPU") \
 	X(DROP_NO_ROOM, drop_no_room, "no room in front of the packet for the tunnel header") \
