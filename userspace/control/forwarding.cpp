@@ -149,7 +149,7 @@ void Forwarding::attach_wanted() {
 
 Result<> Forwarding::check(const config::Config& config) {
     if (!wants_sync(config)) return {};
-    const auto key = sync::load_shared_key(*config.vipd.sync_key_file);
+    const auto key = sync::load_keyring(*config.vipd.sync_key_file);
     if (!key) return fail(Error(key.error()).in("connection sync"));
     return {};
 }
@@ -188,9 +188,9 @@ Result<> Forwarding::configure_sync(const config::Config& config) {
     options.bind = *config.vipd.sync_bind;
     options.port = *config.vipd.sync_port;
     for (const auto& peer : config.vipd.sync_peers) options.peers.push_back(*peer);
-    auto key = sync::load_shared_key(*config.vipd.sync_key_file);
+    auto key = sync::load_keyring(*config.vipd.sync_key_file);
     if (!key) return fail(std::move(key.error()).in("connection sync"));
-    options.key = std::move(*key);
+    options.keys = std::move(*key);
     std::array<char, 65> host{};
     (void)::gethostname(host.data(), host.size() - 1);
     options.node_id = fmt::format("{}@{}{}{}",

@@ -81,7 +81,29 @@ Result<Secret> derive_shared_key(std::string_view secret) {
     return key;
 }
 
-Result<Secret> load_shared_key(const std::string& path) {
+bool Keyring::contains(const Secret& key) const {
+    return std::ranges::find(keys_, key) != keys_.end();
+}
+
+Result<Keyring> derive_keyring(std::string_view text) {
+    std::vector<Secret> keys;
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos || line.front() == '#')
+            continue;
+        auto key = derive_shared_key(line);
+        if (!key) return fail(key.error());
+        keys.push_back(*key);
+    }
+    if (keys.empty()) return fail(derive_shared_key("").error());
+    if (keys.size() > kMaxKeys)
+        return fail("there are " + std::to_string(keys.size()) + " keys, one a line; at most " +
+                    std::to_string(kMaxKeys) + " are good at one time");
+    return Keyring(std::move(keys));
+}
+
+Result<Keyring> load_keyring(const std::string& path) {
     // The descriptor is what is checked, so the file cannot be changed for another in between.
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd) return fail_errno(errno, "sync key file " + path);
@@ -93,10 +115,10 @@ Result<Secret> load_shared_key(const std::string& path) {
                     ": others can get at it (mode too wide); do: chmod 600 " + path);
     auto text = read_fd(fd.get(), kMaxKeyFile);
     if (!text) return fail(std::move(text.error()).in("sync key file " + path));
-    auto key = derive_shared_key(*text);
+    auto keys = derive_keyring(*text);
     OPENSSL_cleanse(text->data(), text->size());
-    if (!key) return fail(std::move(key.error()).in("sync key file " + path));
-    return key;
+    if (!keys) return fail(std::move(keys.error()).in("sync key file " + path));
+    return keys;
 }
 
 Result<TrafficKeys> derive_traffic_keys(const Secret& shared,
@@ -116,6 +138,28 @@ Result<TrafficKeys> derive_traffic_keys(const Secret& shared,
     }
     OPENSSL_cleanse(material.data(), material.size());
     return keys;
+}
+
+void Sha256::Free::operator()(evp_md_ctx_st* context) const {
+    EVP_MD_CTX_free(context);
+}
+
+Result<Sha256> Sha256::create() {
+    Sha256 digest;
+    digest.context_.reset(EVP_MD_CTX_new());
+    if (!digest.context_ || EVP_DigestInit_ex(digest.context_.get(), EVP_sha256(), nullptr) != 1)
+        return fail("OpenSSL cannot do SHA-256");
+    return digest;
+}
+
+void Sha256::update(Bytes bytes) {
+    EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size());
+}
+
+std::array<std::uint8_t, kDigestSize> Sha256::finish() {
+    std::array<std::uint8_t, kDigestSize> digest{};
+    EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr);
+    return digest;
 }
 
 void Cipher::Free::operator()(evp_cipher_ctx_st* context) const {

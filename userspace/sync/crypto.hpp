@@ -3,6 +3,8 @@
 // (NIST SP 800-38D) with the record number as nonce. docs/SYNC_PROTOCOL.md has the whole scheme.
 #pragma once
 
+#include "userspace/sync/bytes.hpp"
+
 #include <vipd/error.hpp>
 
 #include <array>
@@ -13,12 +15,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 struct evp_cipher_ctx_st;
+struct evp_md_ctx_st;
 
 namespace vipd::sync {
-
-using Bytes = std::span<const std::uint8_t>;
 
 inline constexpr std::size_t kTagSize = 16;
 /// What one key may seal: 2^38 bytes, within RFC 8446 section 5.5's bound for AES-GCM.
@@ -49,9 +52,45 @@ inline constexpr std::size_t kMinSecret = 32;
 /// The key that all nodes share, from a secret of at least kMinSecret bytes (white space at its end
 /// does not count).
 Result<Secret> derive_shared_key(std::string_view secret);
+
+/// Keys good at one time: more than one while the nodes go over to another, one after the other.
+inline constexpr std::size_t kMaxKeys = 4;
+/// The shared keys of a node. What it begins itself is sealed with the first; a peer may use any.
+class Keyring {
+  public:
+    Keyring() = default;
+    Keyring(const Secret& only) : keys_{only} {}  // NOLINT: one key is a ring of one
+    explicit Keyring(std::vector<Secret> keys) : keys_(std::move(keys)) {}
+    const Secret& first() const { return keys_.front(); }
+    const std::vector<Secret>& keys() const { return keys_; }
+    bool contains(const Secret& key) const;
+    bool operator==(const Keyring&) const = default;
+
+  private:
+    std::vector<Secret> keys_;
+};
+/// One secret a line; empty lines and those that begin with # do not count.
+Result<Keyring> derive_keyring(std::string_view text);
 /// The same from a file, which must be a regular file that neither group nor others may write and
 /// others may not read.
-Result<Secret> load_shared_key(const std::string& path);
+Result<Keyring> load_keyring(const std::string& path);
+
+inline constexpr std::size_t kDigestSize = 32;
+/// SHA-256 (FIPS 180-4) of what comes in parts.
+class Sha256 {
+  public:
+    static Result<Sha256> create();
+    void update(Bytes bytes);
+    /// Ends it.
+    std::array<std::uint8_t, kDigestSize> finish();
+
+  private:
+    struct Free {
+        void operator()(evp_md_ctx_st* context) const;
+    };
+    Sha256() = default;
+    std::unique_ptr<evp_md_ctx_st, Free> context_;
+};
 
 /// One direction of one connection.
 struct TrafficKey {
@@ -80,6 +119,10 @@ class Cipher {
     /// The plaintext of `sealed` (ciphertext and tag), valid until the next call; nullopt when it
     /// was not made by the peer with this header as its next record.
     std::optional<Bytes> open(Bytes header, Bytes sealed);
+    /// What open() gave last, also after the cipher has been moved.
+    Bytes opened() const {
+        return {reinterpret_cast<const std::uint8_t*>(plain_.data()), plain_.size()};
+    }
 
   private:
     struct Free {

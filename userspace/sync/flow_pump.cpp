@@ -23,17 +23,29 @@ void FlowPump::stop() {
     timer_.reset();
 }
 
+void FlowPump::set_listener(const void* who, Listener listener) {
+    if (listener)
+        listeners_[who] = std::move(listener);
+    else
+        listeners_.erase(who);
+}
+
+void FlowPump::tell(std::span<const dataplane::Flow> flows, std::uint64_t left_out) {
+    if (flows.empty() && left_out == 0) return;
+    for (const auto& [who, listener] : listeners_) listener(flows, left_out);
+}
+
 void FlowPump::read_changes() {
     std::vector<dataplane::Flow> flows;
     const auto left_out =
         plane_.take_changes([&](const dataplane::Flow& flow) { flows.push_back(flow); });
-    if (listener_ && (!flows.empty() || left_out > 0)) listener_(flows, left_out);
+    tell(flows, left_out);
 }
 
 void FlowPump::sweep(Seconds round) {
     std::vector<dataplane::Flow> flows;
     plane_.sweep(round, [&](const dataplane::Flow& flow) { flows.push_back(flow); });
-    if (listener_ && !flows.empty()) listener_(flows, 0);
+    tell(flows, 0);
     // What the sweep itself has ended does not wake change_fd().
     read_changes();
 }

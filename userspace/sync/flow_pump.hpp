@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 
 namespace vipd::sync {
@@ -30,16 +31,18 @@ class FlowPump {
     Result<> start(const Options& options);
     Result<> start() { return start(Options{}); }
     void stop();
-    /// One listener, or none; changes are read and dropped without.
-    void set_listener(Listener listener) { listener_ = std::move(listener); }
+    /// Each `who` has one listener, or (empty) none; without any, changes are read and dropped.
+    void set_listener(const void* who, Listener listener);
+    /// Reads the changes that wait, at once.
+    void read_changes();
 
   private:
-    void read_changes();
+    void tell(std::span<const dataplane::Flow> flows, std::uint64_t left_out);
     void sweep(Seconds round);
 
     EventLoop& loop_;
     dataplane::Dataplane& plane_;
-    Listener listener_;
+    std::map<const void*, Listener> listeners_;
     EventLoop::Source changes_;
     EventLoop::Source timer_;
 };

@@ -47,13 +47,13 @@ std::string difference(const Digests& own, const Digests& peer) {
 
 }  // namespace
 
-Receiver::Receiver(const Secret& shared,
+Receiver::Receiver(Keyring keys,
                    const Nonce& nonce,
                    Identity self,
                    Digests digests,
                    TimePoint now,
                    const Limits& limits)
-    : Session(Role::Receiver, shared, nonce, std::move(self), for_receiver(limits), now),
+    : Session(Role::Receiver, std::move(keys), nonce, std::move(self), for_receiver(limits), now),
       own_digests_(std::move(digests)) {}
 
 void Receiver::on_record(Record record, TimePoint) {
@@ -106,6 +106,7 @@ void Receiver::handle(const SnapshotBegin& begin) {
     synced_ = false;
     snapshot_id_ = begin.id;
     snapshot_count_ = 0;
+    snapshot_expected_ = begin.expected;
 }
 
 void Receiver::handle(Flows flows) {

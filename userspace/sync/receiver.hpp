@@ -13,7 +13,7 @@ class Receiver final : public Session {
         std::uint64_t snapshots = 0;
     };
 
-    Receiver(const Secret& shared,
+    Receiver(Keyring keys,
              const Nonce& nonce,
              Identity self,
              Digests digests,
@@ -30,6 +30,9 @@ class Receiver final : public Session {
     /// the peer is told that its snapshot is no longer held whole, and sends another.
     void set_digests(const Digests& digests);
     bool in_snapshot() const { return in_snapshot_; }
+    /// How far it is: flows that have come of how many are expected, about.
+    std::uint64_t snapshot_flows() const { return snapshot_count_; }
+    std::uint64_t snapshot_expected() const { return snapshot_expected_; }
     /// A snapshot has come whole and all since; false again once the peer begins another, or is
     /// asked for one.
     bool synced() const { return synced_; }
@@ -67,6 +70,7 @@ class Receiver final : public Session {
     bool again_ = false;  ///< another snapshot is to be asked for after this one
     std::uint32_t snapshot_id_ = 0;
     std::uint64_t snapshot_count_ = 0;
+    std::uint64_t snapshot_expected_ = 0;
     Stats stats_;
 };
 

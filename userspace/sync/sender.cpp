@@ -14,13 +14,13 @@ constexpr std::size_t kMostWaiting = 600;
 
 }  // namespace
 
-Sender::Sender(const Secret& shared,
+Sender::Sender(Keyring keys,
                const Nonce& nonce,
                Identity self,
                Digests digests,
                TimePoint now,
                const Limits& limits)
-    : Session(Role::Sender, shared, nonce, std::move(self), limits, now),
+    : Session(Role::Sender, std::move(keys), nonce, std::move(self), limits, now),
       digests_(std::move(digests)) {}
 
 void Sender::on_authenticated(TimePoint now) {
@@ -94,7 +94,7 @@ void Sender::begin_snapshot(TimePoint now) {
     next_snapshot_ = now + limits_.snapshot_gap;
     cursor_ = 0;
     snapshot_count_ = 0;
-    send(SnapshotBegin{++snapshot_id_});
+    send(SnapshotBegin{++snapshot_id_, expected_});
 }
 
 void Sender::scanned(std::span<const Flow> flows, std::uint64_t next_cursor, TimePoint now) {
@@ -121,6 +121,7 @@ void Sender::on_record(Record record, TimePoint now) {
         // Only stamps that were sent; anything else would make nonsense of the lag.
         if (echo->stamp > last_stamp_) return finish(Reject::Unexpected);
         const TimePoint sent{Nanos(static_cast<std::int64_t>(echo->stamp))};
+        answered_ = std::max(answered_, echo->stamp);
         round_trip_ = std::max(Nanos(0), now - sent);
         unanswered_.reset();
         if (echo->stamp != last_stamp_) unanswered_ = sent + limits_.keepalive;
@@ -140,12 +141,20 @@ void Sender::on_record(Record record, TimePoint now) {
 void Sender::on_tick(TimePoint now) {
     if (batch_due_ && now >= *batch_due_) flush_changes(now);
     if (snapshot_due_ && !in_snapshot_ && now >= next_snapshot_) begin_snapshot(now);
-    if (now >= keepalive_due_) {
-        keepalive_due_ = now + limits_.keepalive;
-        last_stamp_ = static_cast<std::uint64_t>(now.time_since_epoch().count());
-        if (!unanswered_) unanswered_ = now;
-        send(Keepalive{last_stamp_});
-    }
+    if (now >= keepalive_due_) send_keepalive(now);
+}
+
+void Sender::send_keepalive(TimePoint now) {
+    keepalive_due_ = now + limits_.keepalive;
+    last_stamp_ = static_cast<std::uint64_t>(now.time_since_epoch().count());
+    if (!unanswered_) unanswered_ = now;
+    send(Keepalive{last_stamp_});
+}
+
+std::uint64_t Sender::mark(TimePoint now) {
+    flush_changes(now);
+    send_keepalive(now);
+    return last_stamp_;
 }
 
 TimePoint Sender::next_due() const {

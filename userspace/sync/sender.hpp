@@ -20,7 +20,7 @@ class Sender final : public Session {
         std::uint64_t skipped = 0;  ///< flows that cannot be written down
     };
 
-    Sender(const Secret& shared,
+    Sender(Keyring keys,
            const Nonce& nonce,
            Identity self,
            Digests digests,
@@ -32,6 +32,12 @@ class Sender final : public Session {
     /// Changes were lost: the peer needs everything anew.
     void request_snapshot() { snapshot_due_ = true; }
     void set_digests(const Digests& digests);
+    /// How many flows the next snapshot will have, about.
+    void expect(std::uint64_t flows) { expected_ = flows; }
+    /// Sends what waits, and a mark behind it: once answered() has come up to it, the peer holds
+    /// all that was told before.
+    std::uint64_t mark(TimePoint now);
+    std::uint64_t answered() const { return answered_; }
 
     /// While true, the owner reads the next part of the flow table from scan_cursor() on and gives
     /// it, with the cursor to go on with (0: the table is through). Changes known by then come
@@ -56,6 +62,7 @@ class Sender final : public Session {
     void add(FlowBatch& batch, const Flow& flow);
     void flush(FlowBatch& batch);
     void flush_changes(TimePoint now);
+    void send_keepalive(TimePoint now);
 
     Digests digests_;
     struct Waiting {
@@ -74,7 +81,9 @@ class Sender final : public Session {
     std::uint64_t snapshot_count_ = 0;
     std::uint64_t cursor_ = 0;
 
+    std::uint64_t expected_ = 0;
     std::uint64_t last_stamp_ = 0;
+    std::uint64_t answered_ = 0;
     std::optional<TimePoint> unanswered_;  ///< the first Keepalive not answered
     Nanos round_trip_{0};
     Stats stats_;

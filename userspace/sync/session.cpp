@@ -35,15 +35,11 @@ Role other(Role role) {
 
 }  // namespace
 
-Session::Session(Role role,
-                 const Secret& shared,
-                 const Nonce& nonce,
-                 Identity self,
-                 const Limits& limits,
-                 TimePoint now)
+Session::Session(
+    Role role, Keyring keys, const Nonce& nonce, Identity self, const Limits& limits, TimePoint now)
     : limits_(limits),
       role_(role),
-      shared_(shared),
+      keys_(std::move(keys)),
       preamble_(encode_preamble(role, nonce)),
       self_(std::move(self)),
       started_(now),
@@ -53,7 +49,8 @@ Session::Session(Role role,
 
 void Session::receive(Bytes bytes, TimePoint now) {
     while (!end_ && !bytes.empty()) {
-        const std::size_t used = opener_ ? take_frame(bytes, now) : take_preamble(bytes);
+        const bool greeted = opener_ || !candidates_.empty();
+        const std::size_t used = greeted ? take_frame(bytes, now) : take_preamble(bytes);
         bytes = bytes.subspan(used);
     }
 }
@@ -73,21 +70,42 @@ std::size_t Session::take_preamble(Bytes bytes) {
 
 void Session::derive_keys(Bytes theirs) {
     const bool sending = role_ == Role::Sender;
-    auto keys = derive_traffic_keys(
-        shared_, sending ? Bytes(preamble_) : theirs, sending ? theirs : Bytes(preamble_));
-    if (!keys) return finish(Reject::Unexpected, keys.error().message);
-    auto sealer =
-        Cipher::create(Cipher::Direction::Seal, sending ? keys->of_sender : keys->of_receiver);
-    auto opener =
-        Cipher::create(Cipher::Direction::Open, sending ? keys->of_receiver : keys->of_sender);
-    if (!sealer || !opener) return finish(Reject::Unexpected, "no AES-256-GCM");
-    sealer_ = std::move(*sealer);
-    opener_ = std::move(*opener);
+    for (const auto& shared : keys_.keys()) {
+        auto keys = derive_traffic_keys(
+            shared, sending ? Bytes(preamble_) : theirs, sending ? theirs : Bytes(preamble_));
+        if (!keys) return finish(Reject::Unexpected, keys.error().message);
+        auto sealer =
+            Cipher::create(Cipher::Direction::Seal, sending ? keys->of_sender : keys->of_receiver);
+        auto opener =
+            Cipher::create(Cipher::Direction::Open, sending ? keys->of_receiver : keys->of_sender);
+        if (!sealer || !opener) return finish(Reject::Unexpected, "no AES-256-GCM");
+        candidates_.push_back({shared, std::move(*sealer), std::move(*opener)});
+        if (sending) break;  // who begins says which key it is
+    }
     if (sending) {
+        use(std::move(candidates_.front()));
         send(Hello{kMinorVersion, self_.abi, self_.features, self_.incarnation, self_.node_id});
     } else {
         out_.append(preamble_.begin(), preamble_.end());
     }
+}
+
+void Session::use(Candidate candidate) {
+    key_ = candidate.key;
+    sealer_ = std::move(candidate.sealer);
+    opener_ = std::move(candidate.opener);
+    candidates_.clear();
+}
+
+// The receiver finds out by its first record which of the shared keys the sender uses.
+std::optional<Bytes> Session::open(Bytes header, Bytes sealed) {
+    if (opener_) return opener_->open(header, sealed);
+    for (auto& candidate : candidates_) {
+        if (!candidate.opener.open(header, sealed)) continue;
+        use(std::move(candidate));
+        return opener_->opened();
+    }
+    return std::nullopt;
 }
 
 std::size_t Session::take_frame(Bytes bytes, TimePoint now) {
@@ -105,7 +123,7 @@ std::size_t Session::take_frame(Bytes bytes, TimePoint now) {
     if (length > kMaxSealed) return finish(Reject::Oversized), used;
     if (!fill(kFrameHeader + length)) return used;
     const Bytes frame = as_bytes(in_);
-    const auto plain = opener_->open(frame.first(kFrameHeader), frame.subspan(kFrameHeader));
+    const auto plain = open(frame.first(kFrameHeader), frame.subspan(kFrameHeader));
     in_.clear();
     if (!plain)
         finish(Reject::Forged, peer_ ? "" : "is the shared key the same on both nodes?");
@@ -148,9 +166,10 @@ void Session::accept_hello(Hello hello, TimePoint now) {
 void Session::peer_closed() {
     if (end_) return;
     if (!in_.empty() || !authenticated())
-        return finish(
-            Reject::Truncated,
-            opener_ && !authenticated() ? "is the shared key the same on both nodes?" : "");
+        return finish(Reject::Truncated,
+                      (opener_ || !candidates_.empty()) && !authenticated()
+                          ? "is the shared key the same on both nodes?"
+                          : "");
     end_ = End{std::nullopt, "the peer has closed the connection"};
 }
 

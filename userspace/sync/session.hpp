@@ -84,13 +84,15 @@ class Session {
 
     /// The peer has proved that it holds the key, and its Hello is known.
     bool authenticated() const { return peer_.has_value(); }
+    /// The shared key of this connection; nullptr: not yet known.
+    const Secret* key() const { return key_ ? &*key_ : nullptr; }
     const std::optional<Hello>& peer() const { return peer_; }
     const std::optional<End>& end() const { return end_; }
     std::vector<Event> take_events() { return std::exchange(events_, {}); }
 
   protected:
     Session(Role role,
-            const Secret& shared,
+            Keyring keys,
             const Nonce& nonce,
             Identity self,
             const Limits& limits,
@@ -114,16 +116,27 @@ class Session {
   private:
     std::size_t take_preamble(Bytes bytes);
     void derive_keys(Bytes theirs);
+    std::optional<Bytes> open(Bytes header, Bytes sealed);
     std::size_t take_frame(Bytes bytes, TimePoint now);
     void take_plain(Bytes plain, TimePoint now);
     void accept_hello(Hello hello, TimePoint now);
 
+    /// One of the shared keys, with what it gives on this connection.
+    struct Candidate {
+        Secret key;
+        Cipher sealer;
+        Cipher opener;
+    };
+    void use(Candidate candidate);
+
     Role role_;
-    Secret shared_;
+    Keyring keys_;
     Preamble preamble_;
     Identity self_;
     TimePoint started_;
     TimePoint heard_;
+    std::vector<Candidate> candidates_;  ///< until the peer's first record tells which it uses
+    std::optional<Secret> key_;
     std::optional<Cipher> sealer_;
     std::optional<Cipher> opener_;
     std::optional<Hello> peer_;

@@ -22,7 +22,7 @@ struct Address {
     sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-Address to_sockaddr(const IpAddress& address, std::uint16_t port) {
+Address to_sockaddr(const IpAddress& address, std::uint16_t port, int scope = 0) {
     Address result;
     if (address.is_v4()) {
         sockaddr_in in{};
@@ -35,6 +35,7 @@ Address to_sockaddr(const IpAddress& address, std::uint16_t port) {
         sockaddr_in6 in6{};
         in6.sin6_family = AF_INET6;
         in6.sin6_port = htons(port);
+        in6.sin6_scope_id = static_cast<std::uint32_t>(scope);
         std::copy(address.bytes().begin(), address.bytes().end(), in6.sin6_addr.s6_addr);
         std::memcpy(&result.storage, &in6, sizeof in6);
         result.size = sizeof in6;
@@ -136,6 +137,66 @@ Result<std::pair<Fd, IpAddress>> accept_from(int listener) {
     if (!fd) return fail_errno(errno, "accept");
     if (auto ok = set_tcp_options(fd.get()); !ok) return fail(ok.error());
     return std::pair(std::move(fd), from_sockaddr(storage));
+}
+
+Result<Fd> send_to_group(const GroupAddress& to, std::uint8_t ttl) {
+    const std::string what = "send to " + Endpoint{to.group, to.port}.to_string();
+    const bool v4 = to.group.is_v4();
+    Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) return fail_errno(errno, what);
+    const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+    Result<> ok = set(fd.get(), level, v4 ? IP_MULTICAST_LOOP : IPV6_MULTICAST_LOOP, 0, "loop");
+    if (ok) ok = set(fd.get(), level, v4 ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS, ttl, "ttl");
+    if (ok && !v4) ok = set(fd.get(), level, IPV6_MULTICAST_IF, to.ifindex, "IPV6_MULTICAST_IF");
+    if (!ok) return fail(std::move(ok.error()).in(what));
+    ip_mreqn request{};
+    request.imr_ifindex = to.ifindex;
+    auto address = to_sockaddr(to.group, to.port, to.ifindex);
+    if ((v4 && ::setsockopt(fd.get(), level, IP_MULTICAST_IF, &request, sizeof request) < 0) ||
+        ::connect(fd.get(), address.get(), address.size) < 0)
+        return fail_errno(errno, what);
+    return fd;
+}
+
+Result<Fd> receive_from_group(const GroupAddress& from) {
+    const std::string what = "receive from " + Endpoint{from.group, from.port}.to_string();
+    const bool v4 = from.group.is_v4();
+    Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) return fail_errno(errno, what);
+    if (auto ok = set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR"); !ok)
+        return fail(std::move(ok.error()).in(what));
+    auto address = to_sockaddr(from.group, from.port, from.ifindex);
+    // Bound to the device: else what is sent to the group on other interfaces comes as well.
+    if (::setsockopt(fd.get(),
+                     SOL_SOCKET,
+                     SO_BINDTODEVICE,
+                     from.interface.c_str(),
+                     static_cast<socklen_t>(from.interface.size())) < 0 ||
+        ::bind(fd.get(), address.get(), address.size) < 0)
+        return fail_errno(errno, what);
+    int joined = 0;
+    if (v4) {
+        ip_mreqn request{};
+        request.imr_multiaddr.s_addr = from.group.v4_be();
+        request.imr_ifindex = from.ifindex;
+        joined = ::setsockopt(fd.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request);
+    } else {
+        ipv6_mreq request{};
+        std::ranges::copy(from.group.bytes(), request.ipv6mr_multiaddr.s6_addr);
+        request.ipv6mr_interface = static_cast<unsigned>(from.ifindex);
+        joined = ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_JOIN_GROUP, &request, sizeof request);
+    }
+    if (joined < 0) return fail_errno(errno, what);
+    return fd;
+}
+
+Result<std::pair<std::size_t, IpAddress>> receive_datagram(int fd, std::span<char> buffer) {
+    sockaddr_storage storage{};
+    socklen_t size = sizeof storage;
+    const ssize_t got = ::recvfrom(
+        fd, buffer.data(), buffer.size(), MSG_TRUNC, reinterpret_cast<sockaddr*>(&storage), &size);
+    if (got < 0) return fail_errno(errno, "receive");
+    return std::pair(static_cast<std::size_t>(got), from_sockaddr(storage));
 }
 
 }  // namespace vipd::sync

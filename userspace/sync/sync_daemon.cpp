@@ -22,6 +22,7 @@ constexpr Nanos kLastRetry = Seconds(2);
 // Slots of the flow table read in one turn of the loop, per peer: about a millisecond.
 constexpr std::uint64_t kScanSlots = 16 * 1024;
 constexpr int kAcceptsPerTurn = 16;
+constexpr Nanos kSettleCheck = Millis(1);
 
 IpAddress listen_address(const Options& options) {
     if (options.bind) return options.bind;
@@ -36,6 +37,7 @@ struct SyncDaemon::Outgoing {
     std::unique_ptr<Connection> connection;
     Sender* sender = nullptr;  // owned by the connection
     bool counted = false;
+    std::uint64_t mark = 0;  ///< settle(): what the peer has to answer
 };
 
 struct SyncDaemon::Incoming {
@@ -106,7 +108,8 @@ void SyncDaemon::stop() {
 }
 
 void SyncDaemon::stop_all() {
-    pump_.set_listener({});
+    pump_.set_listener(this, {});
+    settle_timer_.reset();
     listener_source_.reset();
     accept_again_.reset();
     listener_.reset();
@@ -153,24 +156,26 @@ Result<> SyncDaemon::reconfigure(Options options) {
                listen_address(options) != listen_address(options_)) {
         if (auto ok = move_listener(options); !ok) return ok;
     }
-    const bool all_anew = fresh || !(options.key == options_.key) ||
-                          options.node_id != options_.node_id || options.abi != options_.abi ||
-                          options.features != options_.features || options.bind != options_.bind ||
-                          options.port != options_.port;
+    const bool all_anew = fresh || options.node_id != options_.node_id ||
+                          options.abi != options_.abi || options.features != options_.features ||
+                          options.bind != options_.bind || options.port != options_.port;
     if (all_anew) {
         half_open_.clear();
         peers_.clear();
     }
     const Digests digests = options.digests;
+    const bool new_keys = !(options.keys == options_.keys);
     options_ = std::move(options);
     self_.node_id = options_.node_id;
     self_.abi = options_.abi;
     self_.features = options_.features;
     set_peers();
+    if (new_keys) renew_keys();
     set_digests(digests);
-    pump_.set_listener([this](std::span<const dataplane::Flow> flows, std::uint64_t left_out) {
-        on_changes(flows, left_out);
-    });
+    pump_.set_listener(this,
+                       [this](std::span<const dataplane::Flow> flows, std::uint64_t left_out) {
+                           on_changes(flows, left_out);
+                       });
     return {};
 }
 
@@ -185,6 +190,20 @@ void SyncDaemon::set_peers() {
         auto& peer = *(peers_[address] = std::make_unique<Peer>());
         peer.address = address;
         connect(peer);
+    }
+}
+
+// A connection whose key is still good goes on; this node's own go over to the first.
+void SyncDaemon::renew_keys() {
+    half_open_.clear();
+    for (const auto& [address, peer] : peers_) {
+        if (peer->in && !options_.keys.contains(*peer->in->receiver->key())) peer->drop_in();
+        const auto* key = peer->out.connection ? peer->out.sender->key() : nullptr;
+        if (peer->out.connection && (key == nullptr || !(*key == options_.keys.first()))) {
+            peer->drop_out();
+            peer->back_off = kFirstRetry;
+            connect(*peer);
+        }
     }
 }
 
@@ -247,7 +266,7 @@ void SyncDaemon::accept_one(Fd fd, const IpAddress& address) {
     auto incoming = std::make_unique<Incoming>();
     incoming->peer = address;
     auto receiver = std::make_unique<Receiver>(
-        options_.key, *nonce, self_, options_.digests, loop_.now(), options_.limits);
+        options_.keys, *nonce, self_, options_.digests, loop_.now(), options_.limits);
     incoming->receiver = receiver.get();
     auto* raw = incoming.get();
     auto connection = Connection::open(
@@ -341,7 +360,7 @@ void SyncDaemon::connect(Peer& peer) {
         return retry_later(peer);
     }
     auto sender = std::make_unique<Sender>(
-        options_.key, *nonce, self_, options_.digests, loop_.now(), options_.limits);
+        options_.keys, *nonce, self_, options_.digests, loop_.now(), options_.limits);
     auto* raw = sender.get();
     auto connection = Connection::open(loop_,
                                        std::move(*fd),
@@ -353,7 +372,8 @@ void SyncDaemon::connect(Peer& peer) {
         peer.totals.last_error = connection.error().message;
         return retry_later(peer);
     }
-    peer.out = {std::move(*connection), raw, false};
+    raw->expect(plane_.table_use().used);
+    peer.out = {std::move(*connection), raw, false, 0};
 }
 
 void SyncDaemon::retry_later(Peer& peer) {
@@ -371,6 +391,7 @@ void SyncDaemon::outgoing_turn(Peer& peer, TimePoint now) {
         peer.totals.node_id = sender.peer()->node_id;
         ++peer.totals.connects;
     }
+    sender.expect(plane_.table_use().used);
     if (sender.wants_scan()) {
         scanned_.clear();
         const auto next = plane_.scan_flows(
@@ -397,6 +418,37 @@ void SyncDaemon::on_changes(std::span<const dataplane::Flow> flows, std::uint64_
         if (left_out > 0) peer->out.sender->request_snapshot();
         peer->out.connection->update();
     }
+}
+
+bool SyncDaemon::settled() const {
+    return std::ranges::all_of(peers_, [](const auto& entry) {
+        const Outgoing& out = entry.second->out;
+        return !out.connection || !out.sender->authenticated() ||
+               out.sender->answered() >= out.mark;
+    });
+}
+
+void SyncDaemon::settle(std::span<const dataplane::Flow> flows,
+                        Nanos limit,
+                        std::function<void(bool all)> then) {
+    pump_.read_changes();
+    const TimePoint now = loop_.now();
+    for (const auto& [address, peer] : peers_) {
+        if (!peer->out.connection || !peer->out.sender->authenticated()) continue;
+        peer->out.sender->changes(flows, now);
+        peer->out.mark = peer->out.sender->mark(now);
+        peer->out.connection->update();
+    }
+    auto timer = loop_.every(kSettleCheck, [this, end = now + limit, then](TimePoint at) {
+        const bool all = settled();
+        if (!all && at < end) return;
+        const auto ended = std::move(settle_timer_);
+        then(all);
+    });
+    if (timer)
+        settle_timer_ = std::move(*timer);
+    else
+        then(false);
 }
 
 // --- figures and log -------------------------------------------------------------------------
@@ -432,6 +484,8 @@ Stats SyncDaemon::stats() const {
             one.in_connected = true;
             one.in_in_snapshot = peer->in->receiver->in_snapshot();
             one.in_synced = peer->in->receiver->synced();
+            one.in_snapshot_flows = peer->in->receiver->snapshot_flows();
+            one.in_snapshot_expected = peer->in->receiver->snapshot_expected();
             one.digests_agree = peer->in->receiver->digests_agree().value_or(true);
         }
         stats.peers.push_back(std::move(one));

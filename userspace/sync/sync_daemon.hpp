@@ -37,7 +37,7 @@ struct Options {
     std::uint16_t port = kDefaultPort;
     /// Nodes to sync with; only these may connect. This node's own address may be among them.
     std::vector<IpAddress> peers;
-    Secret key;           ///< load_shared_key()
+    Keyring keys;         ///< load_keyring()
     std::string node_id;  ///< 1 to 64 bytes, another one on each node
     std::uint32_t abi = 0;
     std::uint64_t features = 0;
@@ -55,6 +55,9 @@ struct PeerStats {
     bool in_connected = false;
     bool in_in_snapshot = false;
     bool in_synced = false;  ///< this node holds the peer's snapshot and all changes since
+    /// Of the snapshot that comes in: flows so far, and how many are expected, about.
+    std::uint64_t in_snapshot_flows = 0;
+    std::uint64_t in_snapshot_expected = 0;
     bool digests_agree = true;
     Nanos lag{0};                  ///< from a flow's change until the peer has it, as last seen
     std::uint64_t out_queued = 0;  ///< bytes
@@ -114,6 +117,13 @@ class SyncDaemon {
     /// New digests, told to all peers; call it after the data plane has taken the services up.
     void set_digests(const Digests& digests);
 
+    /// Tells the peers these flows, whatever their state, and what else waits; then calls back once
+    /// all that are connected have them (true) or `limit` is over (false). One at a time: a second
+    /// call takes the place of the first, which is never called back.
+    void settle(std::span<const dataplane::Flow> flows,
+                Nanos limit,
+                std::function<void(bool all)> then);
+
     bool running() const { return static_cast<bool>(listener_); }
     /// The port listened on.
     std::uint16_t port() const { return port_; }
@@ -132,6 +142,7 @@ class SyncDaemon {
     Result<> move_listener(const Options& options);
     void stop_all();
     void set_peers();
+    void renew_keys();
     void accept_waiting();
     void accept_one(Fd fd, const IpAddress& address);
     void incoming_turn(Incoming& incoming);
@@ -147,6 +158,7 @@ class SyncDaemon {
     void log_session(Direction direction, const IpAddress& peer, Session& session);
     void log_end(Direction direction, Peer& peer, const Session& session, const std::string& why);
     void log(Direction direction, const IpAddress& peer, bool warning, std::string_view text);
+    bool settled() const;
     void emit(const std::string& key, const IpAddress& peer, bool warning, std::string text);
 
     EventLoop& loop_;
@@ -164,6 +176,7 @@ class SyncDaemon {
     std::map<IpAddress, std::unique_ptr<Peer>> peers_;
     std::vector<std::unique_ptr<Incoming>> half_open_;
     std::vector<dataplane::Flow> scanned_;
+    EventLoop::Source settle_timer_;
     std::uint64_t unknown_address_ = 0;
     std::uint64_t changes_left_out_ = 0;
 };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/sync/wire.hpp"
 
+#include "userspace/sync/bytes.hpp"
+
 #include <algorithm>
 #include <iterator>
 #include <limits>
-#include <type_traits>
 
 namespace vipd::sync {
 
@@ -19,94 +20,10 @@ constexpr std::size_t kFlowsHeader = 3;  // kind, count
 constexpr std::uint8_t kClientV6 = 1;  // client and VIP, which are always alike
 constexpr std::uint8_t kRealV6 = 2;
 
-template <class T>
-void put(std::string& out, T value) {
-    static_assert(std::is_unsigned_v<T>);
-    for (std::size_t i = sizeof(T); i-- > 0;)
-        out.push_back(static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i) & 0xff));
-}
-
-void put(std::string& out, const IpAddress& address) {
-    const auto bytes = address.bytes();
-    out.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-}
-
-// Reads in order; after the first short or invalid field everything reads as zero.
-class Reader {
-  public:
-    explicit Reader(Bytes bytes) : rest_(bytes) {}
-
-    template <class T>
-    T get() {
-        const Bytes bytes = take(sizeof(T));
-        std::uint64_t value = 0;
-        for (const auto byte : bytes) value = value << 8 | byte;
-        return static_cast<T>(value);
-    }
-    IpAddress address(bool v6) {
-        const Bytes bytes = take(v6 ? 16 : 4);
-        if (failed_) return {};
-        return v6 ? IpAddress::v6(bytes.first<16>()) : IpAddress::v4(bytes.first<4>());
-    }
-    Bytes take(std::size_t size) {
-        if (failed_ || size > rest_.size()) {
-            failed_ = true;
-            return {};
-        }
-        const Bytes taken = rest_.first(size);
-        rest_ = rest_.subspan(size);
-        return taken;
-    }
-    void require(bool condition) { failed_ = failed_ || !condition; }
-    bool failed() const { return failed_; }
-    bool finished() const { return !failed_ && rest_.empty(); }
-
-  private:
-    Bytes rest_;
-    bool failed_ = false;
-};
-
 bool is_protocol(std::uint8_t value) {
     return value == static_cast<std::uint8_t>(Protocol::Tcp) ||
            value == static_cast<std::uint8_t>(Protocol::Udp) ||
            value == static_cast<std::uint8_t>(Protocol::Sctp);
-}
-
-void put_flow(std::string& out, const Flow& flow) {
-    const bool v6 = !flow.client.address.is_v4();
-    const bool real_v6 = !flow.real.address.is_v4();
-    put<std::uint8_t>(out,
-                      static_cast<std::uint8_t>((v6 ? kClientV6 : 0) | (real_v6 ? kRealV6 : 0)));
-    put(out, static_cast<std::uint8_t>(flow.protocol));
-    put(out, static_cast<std::uint8_t>(flow.state));
-    put<std::uint8_t>(out, 0);
-    const auto idle =
-        std::clamp<std::int64_t>(flow.idle.count(), 0, std::numeric_limits<std::uint32_t>::max());
-    put(out, static_cast<std::uint32_t>(idle));
-    for (const auto* endpoint : {&flow.client, &flow.vip, &flow.real}) {
-        put(out, endpoint->address);
-        put(out, endpoint->port);
-    }
-}
-
-Flow get_flow(Reader& in, Kind kind) {
-    Flow flow;
-    const auto families = in.get<std::uint8_t>();
-    const auto protocol = in.get<std::uint8_t>();
-    const auto state = in.get<std::uint8_t>();
-    const auto reserved = in.get<std::uint8_t>();
-    in.require((families & ~(kClientV6 | kRealV6)) == 0 && reserved == 0);
-    in.require(is_protocol(protocol) && state <= static_cast<std::uint8_t>(FlowState::CloseWait));
-    flow.protocol = static_cast<Protocol>(protocol);
-    flow.state = static_cast<FlowState>(state);
-    in.require((flow.state == FlowState::None) == (kind == Kind::Removed));
-    flow.idle = Millis(in.get<std::uint32_t>());
-    for (auto* endpoint : {&flow.client, &flow.vip, &flow.real}) {
-        const bool v6 = (families & (endpoint == &flow.real ? kRealV6 : kClientV6)) != 0;
-        endpoint->address = in.address(v6);
-        endpoint->port = in.get<std::uint16_t>();
-    }
-    return flow;
 }
 
 void put_service(std::string& out, const ServiceKey& key) {
@@ -147,7 +64,7 @@ struct Encoder {
             put_service(out, service), put(out, digest);
     }
     void operator()(const SnapshotBegin& begin) const {
-        kind(Kind::SnapshotBegin), put(out, begin.id);
+        kind(Kind::SnapshotBegin), put(out, begin.id), put(out, begin.expected);
     }
     void operator()(const Flows& flows) const {
         kind(flows.kind), put(out, static_cast<std::uint16_t>(flows.flows.size()));
@@ -202,6 +119,43 @@ Flows decode_flows(Reader& in, Kind kind) {
 
 }  // namespace
 
+void put_flow(std::string& out, const Flow& flow) {
+    const bool v6 = !flow.client.address.is_v4();
+    const bool real_v6 = !flow.real.address.is_v4();
+    put<std::uint8_t>(out,
+                      static_cast<std::uint8_t>((v6 ? kClientV6 : 0) | (real_v6 ? kRealV6 : 0)));
+    put(out, static_cast<std::uint8_t>(flow.protocol));
+    put(out, static_cast<std::uint8_t>(flow.state));
+    put<std::uint8_t>(out, 0);
+    const auto idle =
+        std::clamp<std::int64_t>(flow.idle.count(), 0, std::numeric_limits<std::uint32_t>::max());
+    put(out, static_cast<std::uint32_t>(idle));
+    for (const auto* endpoint : {&flow.client, &flow.vip, &flow.real}) {
+        put(out, endpoint->address);
+        put(out, endpoint->port);
+    }
+}
+
+Flow get_flow(Reader& in, Kind kind) {
+    Flow flow;
+    const auto families = in.get<std::uint8_t>();
+    const auto protocol = in.get<std::uint8_t>();
+    const auto state = in.get<std::uint8_t>();
+    const auto reserved = in.get<std::uint8_t>();
+    in.require((families & ~(kClientV6 | kRealV6)) == 0 && reserved == 0);
+    in.require(is_protocol(protocol) && state <= static_cast<std::uint8_t>(FlowState::CloseWait));
+    flow.protocol = static_cast<Protocol>(protocol);
+    flow.state = static_cast<FlowState>(state);
+    in.require((flow.state == FlowState::None) == (kind == Kind::Removed));
+    flow.idle = Millis(in.get<std::uint32_t>());
+    for (auto* endpoint : {&flow.client, &flow.vip, &flow.real}) {
+        const bool v6 = (families & (endpoint == &flow.real ? kRealV6 : kClientV6)) != 0;
+        endpoint->address = in.address(v6);
+        endpoint->port = in.get<std::uint16_t>();
+    }
+    return flow;
+}
+
 Preamble encode_preamble(Role role, const Nonce& nonce) {
     Preamble preamble{};
     auto at = std::copy(kMagic.begin(), kMagic.end(), preamble.begin());
@@ -239,9 +193,11 @@ std::optional<Record> decode(Bytes plain) {
         case Kind::Digests:
             record = decode_digests(in);
             break;
-        case Kind::SnapshotBegin:
-            record = SnapshotBegin{in.get<std::uint32_t>()};
+        case Kind::SnapshotBegin: {
+            const auto id = in.get<std::uint32_t>();
+            record = SnapshotBegin{id, in.get<std::uint64_t>()};
             break;
+        }
         case Kind::SnapshotFlows:
         case Kind::Changed:
         case Kind::Removed:

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "userspace/dataplane/dataplane.hpp"
+#include "userspace/sync/bytes.hpp"
 #include "userspace/sync/counters.hpp"
 #include "userspace/sync/crypto.hpp"
 
@@ -90,6 +91,7 @@ struct DigestsPart {
 
 struct SnapshotBegin {
     std::uint32_t id = 0;
+    std::uint64_t expected = 0;  ///< about as many flows will come; for who watches
     bool operator==(const SnapshotBegin&) const = default;
 };
 struct SnapshotEnd {
@@ -127,6 +129,11 @@ std::optional<Record> decode(Bytes plain);
 
 /// Digests in as many parts as they need, at least one; rings past kMaxRings are left out.
 std::vector<DigestsPart> split_digests(const Digests& digests);
+
+/// One flow as it stands in a record. Precondition: can_travel(flow).
+void put_flow(std::string& out, const Flow& flow);
+/// The next one of a record of this kind; the reader has failed where there is none.
+Flow get_flow(Reader& in, Kind kind);
 
 /// Whether a flow can be written down: it has all addresses, client and VIP of one family.
 bool can_travel(const Flow& flow);

@@ -101,29 +101,45 @@ class SyncKeyFile : public ::testing::Test {
 
 TEST_F(SyncKeyFile, GivesTheKeyOfItsTextWithoutTheLineEnd) {
     const std::string text(40, 'x');
-    const auto key = load_shared_key(write(text + "\r\n", 0600));
+    const auto key = load_keyring(write(text + "\r\n", 0600));
     ASSERT_TRUE(key) << key.error().message;
-    EXPECT_TRUE(*key == *derive_shared_key(text));
-    EXPECT_TRUE(load_shared_key(write(text, 0640)));
+    EXPECT_TRUE(key->first() == *derive_shared_key(text));
+    EXPECT_EQ(key->keys().size(), 1U);
+    EXPECT_TRUE(load_keyring(write(text, 0640)));
+}
+
+TEST_F(SyncKeyFile, HoldsOneKeyALine) {
+    const std::string next(32, 'n');
+    const std::string now(40, 'x');
+    const auto keys = load_keyring(write("# since June\n" + now + "\r\n\n" + next, 0600));
+    ASSERT_TRUE(keys) << keys.error().message;
+    EXPECT_TRUE(*keys == Keyring({*derive_shared_key(now), *derive_shared_key(next)}));
+    EXPECT_TRUE(keys->contains(*derive_shared_key(next)));
+    EXPECT_FALSE(keys->contains(*derive_shared_key(std::string(32, 'o'))));
+    EXPECT_FALSE(derive_keyring(now + "\nshort"));
+    EXPECT_FALSE(derive_keyring("# nothing\n"));
+    std::string many;
+    for (char letter = 'a'; letter < 'f'; ++letter) many += std::string(32, letter) + "\n";
+    EXPECT_FALSE(derive_keyring(many));
 }
 
 TEST_F(SyncKeyFile, IsRefusedWhenOthersCanReadOrWriteIt) {
     for (const mode_t mode : {0644, 0604, 0602, 0620, 0666}) {
-        const auto key = load_shared_key(write(std::string(40, 'x'), mode));
+        const auto key = load_keyring(write(std::string(40, 'x'), mode));
         ASSERT_FALSE(key) << std::oct << mode;
         EXPECT_NE(key.error().message.find("chmod 600"), std::string::npos) << key.error().message;
     }
 }
 
 TEST_F(SyncKeyFile, IsRefusedWhenShortMissingOrNoFile) {
-    const auto brief = load_shared_key(write(std::string(31, 'x') + "\n\n", 0600));
+    const auto brief = load_keyring(write(std::string(31, 'x') + "\n\n", 0600));
     ASSERT_FALSE(brief);
     EXPECT_NE(brief.error().message.find("31 bytes"), std::string::npos) << brief.error().message;
-    EXPECT_FALSE(load_shared_key(write(std::string(70'000, 'x'), 0600)));
-    EXPECT_FALSE(load_shared_key(folder_));
-    EXPECT_EQ(load_shared_key(folder_ + "/none").error().errnum, ENOENT);
+    EXPECT_FALSE(load_keyring(write(std::string(70'000, 'x'), 0600)));
+    EXPECT_FALSE(load_keyring(folder_));
+    EXPECT_EQ(load_keyring(folder_ + "/none").error().errnum, ENOENT);
     ASSERT_EQ(::mkfifo((folder_ + "/fifo").c_str(), 0600), 0);
-    EXPECT_FALSE(load_shared_key(folder_ + "/fifo"));
+    EXPECT_FALSE(load_keyring(folder_ + "/fifo"));
 }
 
 }  // namespace

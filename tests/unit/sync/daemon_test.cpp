@@ -204,7 +204,7 @@ TEST_F(SyncNodes, APeerThatDoesNotReadCostsABoundedQueueAndThenASnapshot) {
 TEST_F(SyncNodes, AnotherKeyGetsNothingAndIsSaid) {
     a().plane.put_flow(flow_of(1), false);
     auto options = b().options({1});
-    options.key = key_of('x');
+    options.keys = key_of('x');
     ASSERT_TRUE(a().daemon.start(a().options({2})));
     ASSERT_TRUE(b().daemon.start(options));
     ASSERT_TRUE(until([&] {
@@ -221,15 +221,74 @@ TEST_F(SyncNodes, AnotherKeyGetsNothingAndIsSaid) {
     EXPECT_TRUE(b().has(1));
 }
 
+TEST_F(SyncNodes, KeysAreChangedWithoutALostFlow) {
+    join();
+    const Keyring old = key_of('k');
+    const Keyring both_old_first({key_of('k'), key_of('n')});
+    const Keyring both_new_first({key_of('n'), key_of('k')});
+    const Keyring fresh = key_of('n');
+    std::uint32_t flow = 1;
+    // At no time are both nodes told at once; flows go on all the while.
+    for (const auto& keys : {both_old_first, both_new_first, fresh})
+        for (auto* node : {&a(), &b()}) {
+            a().plane.put_flow(flow_of(flow));
+            auto options = node->options({node == &a() ? 2 : 1});
+            options.keys = keys;
+            ASSERT_TRUE(node->daemon.reconfigure(options));
+            b().plane.put_flow(flow_of(1000 + flow));
+            ASSERT_TRUE(until([&] {
+                return both_synced() && b().has(flow) && a().has(1000 + flow);
+            })) << flow;
+            ++flow;
+        }
+    EXPECT_EQ(a().rejected(2, Reject::Forged), 0U);
+    EXPECT_EQ(b().rejected(1, Reject::Forged), 0U);
+    // The old key opens nothing any more.
+    auto late = b().options({1});
+    late.keys = old;
+    ASSERT_TRUE(b().daemon.reconfigure(late));
+    ASSERT_TRUE(until([&] { return a().rejected(2, Reject::Forged) > 0; }));
+}
+
+TEST_F(SyncNodes, SettlesOnceThePeerHasAllThatWasTold) {
+    join();
+    for (std::uint32_t n = 1; n <= 5000; ++n) a().plane.put_flow(flow_of(n));
+    // Half-open connections are no news, but who is about to leave tells of them, too.
+    const std::vector<Flow> half_open{flow_of(9001, FlowState::SynRecv)};
+    std::optional<bool> all;
+    std::size_t there = 0;
+    a().daemon.settle(half_open, Seconds(20), [&](bool done) {
+        all = done;
+        there = b().plane.flow_count();
+    });
+    ASSERT_TRUE(until([&] { return all.has_value(); }));
+    EXPECT_TRUE(*all);
+    EXPECT_EQ(there, 5001U);
+    EXPECT_TRUE(b().has(9001));
+}
+
+TEST_F(SyncNodes, SettlesAtItsLimitWithAPeerThatDoesNotAnswer) {
+    auto other = EventLoop::create();
+    ASSERT_TRUE(other);
+    Node c(*other, 3);
+    ASSERT_TRUE(a().daemon.start(a().options({3})));
+    ASSERT_TRUE(c.daemon.start(c.options({1})));
+    ASSERT_TRUE(run_until({&loop_, &*other}, [&] { return a().peer(3).out_synced; }));
+    std::optional<bool> all;
+    a().daemon.settle({}, Millis(20), [&](bool done) { all = done; });
+    ASSERT_TRUE(until([&] { return all.has_value(); }));
+    EXPECT_FALSE(*all);
+}
+
 TEST_F(SyncNodes, AChangedKeyEndsWhatTheOldOneOpened) {
     join();
     auto rekeyed = a().options({2});
-    rekeyed.key = key_of('n');
+    rekeyed.keys = key_of('n');
     ASSERT_TRUE(a().daemon.reconfigure(rekeyed));
     ASSERT_TRUE(until([&] { return !b().peer(1).in_connected && !b().peer(1).out_connected; }));
     a().plane.put_flow(flow_of(1));
     auto rekeyed_too = b().options({1});
-    rekeyed_too.key = key_of('n');
+    rekeyed_too.keys = key_of('n');
     ASSERT_TRUE(b().daemon.reconfigure(rekeyed_too));
     ASSERT_TRUE(until([&] { return both_synced(); }));
     EXPECT_TRUE(b().has(1));

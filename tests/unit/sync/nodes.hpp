@@ -75,7 +75,7 @@ struct Node {
         Options options;
         options.bind = address;
         for (const int peer : peers) options.peers.push_back(address_of(peer));
-        options.key = key_of('k');
+        options.keys = key_of('k');
         options.node_id = "node-" + address.to_string();
         // These tests have no time limit of their own; a slow machine must not look like a dead
         // peer.
