@@ -93,10 +93,15 @@ struct Query {
 struct InstanceStateChange {
     std::string instance;
     VrrpState state = VrrpState::Init;
-    std::uint8_t priority = 0;       ///< effective
-    std::uint64_t at_ns = 0;         ///< CLOCK_MONOTONIC of the decision
-    std::uint64_t announced_ns = 0;  ///< CLOCK_MONOTONIC after the first gratuitous ARP, 0 if none
-    void fields(auto&& f) { f(instance), f(state), f(priority), f(at_ns), f(announced_ns); }
+    std::uint8_t priority = 0;        ///< effective
+    std::uint64_t at_ns = 0;          ///< CLOCK_MONOTONIC of the decision
+    std::uint64_t announced_ns = 0;   ///< CLOCK_MONOTONIC after the first gratuitous ARP, 0 if none
+    std::uint64_t heard_ns = 0;       ///< of the last advert taken before the decision, 0 if none
+    std::uint8_t heard_priority = 0;  ///< what that advert said; 0: its sender has resigned
+    void fields(auto&& f) {
+        f(instance), f(state), f(priority), f(at_ns), f(announced_ns), f(heard_ns),
+            f(heard_priority);
+    }
 };
 
 /// A counter of one instance under its metric name ("advert_rx", "auth_failure" ...).

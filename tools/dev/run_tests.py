@@ -18,8 +18,10 @@ sys.path.insert(0, os.path.join(ROOT, "tests/support"))
 
 from vipdlab import lab as laboratory  # noqa: E402  (the path had to be set first)
 
-COMPILED = {"unit": "unit_", "prog": "prog_", "compat": "compat_", "include": "dev/"}  # ctest names
+COMPILED = {"unit": "unit_", "prog": "prog_", "compat": "compat_", "include": "dev/",
+            "fuzz": "fuzz/"}  # ctest names
 SCENARIOS = ("netns", "interop", "demo")
+ASKED_FOR = ("vm",)  # not among the default ones
 
 
 class Totals:
@@ -139,7 +141,7 @@ def main():
     build = os.path.realpath(os.environ.get("VIPD_BUILD") or os.path.join(
         ROOT, "build" if preset == "release" else f"build/{preset}"))
     compiled = [part for part in parts if part in COMPILED]
-    scenarios = [part for part in parts if part in SCENARIOS] if parts else list(SCENARIOS)
+    scenarios = [part for part in parts if part in SCENARIOS + ASKED_FOR] if parts else list(SCENARIOS)
     jobs = []
     if compiled or not parts:
         jobs.append(("ctest", run_ctest, compiled))

@@ -153,6 +153,92 @@ int handover(const Client& client,
     }
 }
 
+struct DrainWords {
+    std::string kind;  ///< "real", "service", "node"
+    std::string what;
+    std::string service;
+    double limit = 300;
+    bool wait = true;
+};
+
+std::string drain_request(const DrainWords& words) {
+    Json request = {{"limit_ms", static_cast<std::uint64_t>(words.limit * 1000)}};
+    if (words.kind == "node") request["node"] = true;
+    if (words.kind == "service") request["service"] = words.what;
+    if (words.kind == "real") request["real"] = words.what;
+    if (!words.service.empty()) request["service"] = words.service;
+    return request.dump();
+}
+
+int undrain(const Client& client, bool json, const DrainWords& words) {
+    const auto body = client.post("/v1/undrain", drain_request(words));
+    return body ? say(*body, json) : report(body.error());
+}
+
+int drain(const Client& client, bool json, const DrainWords& words) {
+    const auto body = client.post("/v1/drain", drain_request(words));
+    if (!body) return report(body.error());
+    say(*body, json);
+    if (!words.wait) return kDone;
+    constexpr std::string_view kBegun = "draining ";
+    const auto answer = Json::parse(*body, nullptr, false);
+    std::string target;
+    if (answer.is_object() && answer.contains("message") && answer["message"].is_string())
+        target = answer["message"].get<std::string>();
+    if (!target.starts_with(kBegun)) return report_garbled();
+    target.erase(0, kBegun.size());
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::string said;;) {
+        const auto page = client.get("/v1/status");
+        if (!page) return report(page.error());
+        bool left = false;
+        const auto line = drain_line(Json::parse(*page, nullptr, false), target, left);
+        if (line.empty()) return report({target + " is not being drained any more", true});
+        if (line != said && !json) print(line), std::cout.flush();
+        said = line;
+        if (!left) return kDone;
+        if (std::chrono::steady_clock::now() - begin > std::chrono::duration<double>(words.limit))
+            return report({"not drained in time; it goes on", true});
+        std::this_thread::sleep_for(4 * kPoll);
+    }
+}
+
+int upgrade(const Client& client, bool json) {
+    const auto before = client.get("/v1/status");
+    if (!before) return report(before.error());
+    const auto was = Json::parse(*before, nullptr, false);
+    const auto begin = std::chrono::steady_clock::now();
+    const auto answer = client.post("/v1/upgrade", "");
+    if (!answer) return report(answer.error());
+    say(*answer, json);
+    // The new one has the same pid and has not been up for as long.
+    const auto uptime = [](const Json& of) { return of.value("uptime_ms", std::uint64_t{0}); };
+    for (;;) {
+        const auto taken = std::chrono::steady_clock::now() - begin;
+        if (const auto body = client.get("/v1/status")) {
+            const auto now = Json::parse(*body, nullptr, false);
+            if (now.is_object() && was.is_object() && uptime(now) < uptime(was)) {
+                if (!json)
+                    print(
+                        fmt::format("vipd {} runs\n", plain(now.value("version", std::string()))));
+                return kDone;
+            }
+        }
+        if (taken > std::chrono::seconds(15))
+            return report({"the new program does not answer", true});
+        std::this_thread::sleep_for(kPoll);
+    }
+}
+
+int failovers(const Client& client, bool json) {
+    const auto body = client.get("/v1/status");
+    if (!body) return report(body.error());
+    const auto parsed = Json::parse(*body, nullptr, false);
+    if (!parsed.is_object() || !parsed.contains("failovers")) return report_garbled();
+    print(json ? parsed["failovers"].dump() + "\n" : render_failovers(parsed, screen_of_stdout()));
+    return kDone;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -194,6 +280,30 @@ int main(int argc, char** argv) {
         ->add_option("--wait", wait, "wait so many SECONDS until it has happened (default 10)")
         ->check(CLI::Range(0.0, 3600.0));
 
+    DrainWords words_of_drain;
+    auto* drain_command = app.add_subcommand(
+        "drain", "no new connections to a real server or a service, or none through this node");
+    auto* undrain_command = app.add_subcommand("undrain", "ends a drain");
+    for (auto* command : {drain_command, undrain_command}) {
+        command->add_option("KIND", words_of_drain.kind, "real, service or node")
+            ->required()
+            ->check(CLI::IsMember({"real", "service", "node"}));
+        command->add_option("WHAT",
+                            words_of_drain.what,
+                            "ADDRESS:PORT of the real server, ADDRESS:PORT/TCP of the service");
+        command->add_option(
+            "--service", words_of_drain.service, "this service alone (ADDRESS:PORT/TCP)");
+    }
+    drain_command
+        ->add_option("--limit", words_of_drain.limit, "done in so many SECONDS (default 300)")
+        ->check(CLI::Range(0.0, 86400.0));
+    drain_command->add_flag(
+        "!--no-wait", words_of_drain.wait, "do not wait until no connection is left");
+    auto* upgrade_command =
+        app.add_subcommand("upgrade", "go over to the vipd that is installed now, without a gap");
+    auto* failovers_command =
+        app.add_subcommand("failovers", "the last times an instance became MASTER, step by step");
+
     auto* reload_command = app.add_subcommand("reload", "read the configuration again");
     auto* metrics_command = app.add_subcommand("metrics", "the Prometheus metrics");
     auto* version_command = app.add_subcommand("version", "the versions of vipd and vipctl");
@@ -213,6 +323,10 @@ int main(int argc, char** argv) {
     if (*status_command) return status(client, json);
     if (*flows_command) return flows(client, json, words, limit);
     if (*handover_command) return handover(client, json, vrrp_instance, hold, wait);
+    if (*drain_command) return drain(client, json, words_of_drain);
+    if (*undrain_command) return undrain(client, json, words_of_drain);
+    if (*upgrade_command) return upgrade(client, json);
+    if (*failovers_command) return failovers(client, json);
     if (*reload_command) return reload(client, json);
     if (*metrics_command) return show(client, "/metrics");
     if (*version_command) return version(client, json);

@@ -50,6 +50,14 @@ class FlowLines {
 /// checked by the daemon.
 std::string flow_query(const std::vector<std::string>& words, std::uint64_t limit);
 
+/// One line on what has this target ("real 10.1.0.2:80") among the drains of GET /v1/status;
+/// `left`: whether there is still something to wait for. Empty: it is not being drained.
+std::string drain_line(const Json& status, const std::string& target, bool& left);
+/// The table of `vipctl failovers`: the last times an instance became MASTER, the newest first.
+std::string render_failovers(const Json& status, const Screen& screen);
+/// The part of `vipctl status` on drains and the checkpoint; empty where there is none.
+std::string render_state(const Json& status, const Screen& screen);
+
 /// Whether the instances that were MASTER in `before` (`instance` alone if it is not empty) have
 /// given it up in `now`; `report` gets a line for each.
 bool handed_over(const Json& before,

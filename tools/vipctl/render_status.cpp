@@ -233,13 +233,40 @@ std::string render_sync(const Json& status, const Screen& screen) {
             state = synced ? Cell{"synced", Color::Good} : Cell{"not synced", Color::Warn};
         table.add({{text(peer, "address")},
                    state,
-                   {text(peer, "snapshot")},
+                   {text(peer, "snapshot") + (member(peer, "progress").is_number_unsigned()
+                                                  ? fmt::format(" {}%", number(peer, "progress"))
+                                                  : "")},
                    {std::to_string(number(peer, "flows_sent"))},
                    {std::to_string(number(peer, "flows_received"))},
                    {duration_text(number(peer, "lag_ms"))},
                    {text(peer, "last_error")}});
     }
+    if (const auto& gate = member(sync, "gate_ms"); gate.is_number_unsigned())
+        return "\n" + table.render(screen) +
+               fmt::format("VRRP waits for the peers' connections, {} at most\n",
+                           duration_text(gate.get<std::uint64_t>()));
     if (table.empty()) return section(screen, "Sync") + "enabled, but no peer is configured\n";
+    return "\n" + table.render(screen);
+}
+
+std::string render_ipvs_sync(const Json& status, const Screen& screen) {
+    const auto& ipvs = member(member(status, "sync"), "ipvs");
+    if (!ipvs.is_object()) return {};
+    const auto& counters = member(ipvs, "counters");
+    const bool master = flag(ipvs, "master");
+    const bool backup = flag(ipvs, "backup");
+    Table table(
+        {{"IPVS sync"}, {"Part"}, {"Syncid", true}, {"Sent", true}, {"Stored", true}, {""}});
+    table.add({{text(ipvs, "interface")},
+               {master && backup ? "master, backup"
+                : master         ? "master"
+                : backup         ? "backup"
+                                 : "down",
+                master || backup ? Color::Good : Color::Bad},
+               {std::to_string(number(ipvs, "sync_id"))},
+               {std::to_string(number(counters, "connections_sent"))},
+               {std::to_string(number(counters, "flows_stored"))},
+               {text(ipvs, "problem")}});
     return "\n" + table.render(screen);
 }
 
@@ -296,7 +323,8 @@ std::string rate_text(double value) {
 std::string render_status(const Json& status, const Screen& screen) {
     return render_head(status, screen) + render_instances(status, screen) +
            render_scripts(status, screen) + render_services(status, screen) +
-           render_sync(status, screen) + render_interfaces(status, screen) +
+           render_sync(status, screen) + render_ipvs_sync(status, screen) +
+           render_state(status, screen) + render_interfaces(status, screen) +
            render_verdicts(status, screen);
 }
 

@@ -115,11 +115,56 @@ Json peer_json(const control::SyncPeerStatus& peer) {
             {"connected", peer.connected},
             {"synced", peer.synced},
             {"snapshot", peer.snapshot},
+            {"progress", peer.progress ? Json(*peer.progress) : Json(nullptr)},
             {"flows_sent", peer.flows_sent},
             {"flows_received", peer.flows_received},
             {"lag_ms", peer.lag.count()},
             {"last_error", peer.last_error},
             {"counters", counters_json(peer.counters)}};
+}
+
+template <class Duration>
+Json count_json(const std::optional<Duration>& duration) {
+    return duration ? Json(duration->count()) : Json(nullptr);
+}
+
+Json checkpoint_json(const control::CheckpointStatus& checkpoint) {
+    if (checkpoint.path.empty()) return nullptr;
+    return {{"path", checkpoint.path},
+            {"saved", checkpoint.saved},
+            {"flows", checkpoint.flows},
+            {"restored", checkpoint.restored},
+            {"failures", checkpoint.failures},
+            {"problem", checkpoint.problem}};
+}
+
+Json drain_json(const control::DrainStatus& drain) {
+    return {{"target", drain.target},
+            {"since", drain.since},
+            {"limit", drain.limit},
+            {"connections", drain.connections ? Json(*drain.connections) : Json(nullptr)},
+            {"state", drain.state},
+            {"took_ms", count_json(drain.took)}};
+}
+
+Json failover_json(const control::FailoverStatus& failover) {
+    return {{"instance", failover.instance},
+            {"at", failover.at},
+            {"reason", failover.reason},
+            {"detection_us", count_json(failover.detection)},
+            {"announcement_us", count_json(failover.announcement)},
+            {"core_us", count_json(failover.core)}};
+}
+
+Json ipvs_json(const std::optional<control::IpvsSyncStatus>& ipvs) {
+    if (!ipvs) return nullptr;
+    return {{"interface", ipvs->interface},
+            {"sync_id", ipvs->sync_id},
+            {"version", ipvs->version},
+            {"master", ipvs->master},
+            {"backup", ipvs->backup},
+            {"problem", ipvs->problem},
+            {"counters", counters_json(ipvs->counters)}};
 }
 
 /// A list of things as a JSON array; never null, also when empty.
@@ -184,8 +229,13 @@ Json to_json(const control::Status& status) {
             {"services", array_json(status.services, service_json)},
             {"sync",
              {{"enabled", status.sync.enabled},
+              {"gate_ms", count_json(status.sync.gate)},
               {"peers", array_json(status.sync.peers, peer_json)},
-              {"counters", counters_json(status.sync.counters)}}},
+              {"counters", counters_json(status.sync.counters)},
+              {"ipvs", ipvs_json(status.sync.ipvs)}}},
+            {"checkpoint", checkpoint_json(status.checkpoint)},
+            {"drains", array_json(status.drains, drain_json)},
+            {"failovers", array_json(status.failovers, failover_json)},
             {"flow_table", {{"slots", status.table.slots}, {"used", status.table.used}}},
             {"lease",
              {{"enabled", status.lease.enabled},

@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
+#include <string>
+#include <utility>
 
 namespace vipd::api {
 namespace {
@@ -195,6 +198,47 @@ void write_sync(Exposition& out, const control::Status& status) {
         out.sample({{"event", counter.name}}, counter.value);
 }
 
+void write_failovers(Exposition& out, const control::Status& status) {
+    out.family("vipd_failovers_total", "counter", "Times that an instance has become MASTER.");
+    out.sample({}, status.failover_count);
+    // The last one of each instance, by step; what is not known is left out.
+    std::map<std::string, const control::FailoverStatus*> last;
+    for (const auto& failover : status.failovers) last[failover.instance] = &failover;
+    out.family("vipd_failover_step_seconds",
+               "gauge",
+               "Time of a step when the instance last became MASTER.");
+    for (const auto& [instance, failover] : last)
+        for (const auto& [step, took] : {std::pair("detection", failover->detection),
+                                         std::pair("announcement", failover->announcement),
+                                         std::pair("core", failover->core)})
+            if (took)
+                out.sample({{"vrrp_instance", instance}, {"step", step}},
+                           std::chrono::duration<double>(*took).count());
+}
+
+void write_state(Exposition& out, const control::Status& status) {
+    out.family("vipd_drain_connections", "gauge", "Connections left of what is being drained.");
+    for (const auto& drain : status.drains)
+        if (drain.connections) out.sample({{"target", drain.target}}, *drain.connections);
+    if (status.checkpoint.path.empty()) return;
+    out.family("vipd_checkpoint_saved_seconds", "gauge", "When the checkpoint was last written.");
+    out.sample({}, static_cast<double>(status.checkpoint.saved));
+    out.family("vipd_checkpoint_flows", "gauge", "Connections in the checkpoint.");
+    out.sample({}, status.checkpoint.flows);
+    out.family("vipd_checkpoint_failures_total", "counter", "Checkpoints that were not written.");
+    out.sample({}, status.checkpoint.failures);
+}
+
+void write_ipvs_sync(Exposition& out, const control::Status& status) {
+    if (!status.sync.ipvs) return;
+    const auto& ipvs = *status.sync.ipvs;
+    out.family("vipd_ipvs_sync_running", "gauge", "1 if this part of lvs_sync_daemon runs.");
+    out.flag({{"part", "master"}}, ipvs.master);
+    out.flag({{"part", "backup"}}, ipvs.backup);
+    out.family("vipd_ipvs_sync_events_total", "counter", "Counters of lvs_sync_daemon, by name.");
+    for (const auto& counter : ipvs.counters) out.sample({{"event", counter.name}}, counter.value);
+}
+
 void write_dataplane(Exposition& out, const control::Status& status) {
     out.family("vipd_verdict_packets_total", "counter", "Packets by the XDP program's verdict.");
     for (const auto& verdict : status.verdicts)
@@ -272,6 +316,9 @@ void write_metrics(Exposition& out, const control::Status& status) {
     write_instances(out, status);
     write_services(out, status);
     write_sync(out, status);
+    write_ipvs_sync(out, status);
+    write_failovers(out, status);
+    write_state(out, status);
     write_dataplane(out, status);
 }
 

@@ -26,16 +26,40 @@ struct Path {
     std::string_view path;
     bool command;  ///< POST, else GET
 };
-constexpr std::array<Path, 6> kPaths = {Path{"/v1/status", false},
+constexpr Millis kDefaultDrain{300'000};
+constexpr std::array<Path, 9> kPaths = {Path{"/v1/status", false},
                                         Path{"/v1/flows", false},
                                         Path{"/v1/version", false},
                                         Path{"/metrics", false},
                                         Path{"/v1/reload", true},
-                                        Path{"/v1/handover", true}};
+                                        Path{"/v1/handover", true},
+                                        Path{"/v1/drain", true},
+                                        Path{"/v1/undrain", true},
+                                        Path{"/v1/upgrade", true}};
 
 void answer(httplib::Response& response, int code, std::string_view message) {
     response.status = code;
     response.set_content(error_text(message), std::string(kJson));
+}
+
+/// "10.0.0.1:80", "[2001:db8::1]:80"
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
+    const auto pattern = EndpointPattern::parse(text);
+    if (!pattern || !pattern->network || !pattern->port) return std::nullopt;
+    const IpAddress& address = pattern->network->address;
+    if (pattern->network->length != address.bytes().size() * 8) return std::nullopt;
+    return Endpoint{address, *pattern->port};
+}
+
+/// The same with "/TCP", "/UDP" or "/SCTP" behind it; TCP without.
+std::optional<ServiceKey> parse_service(std::string_view text) {
+    const auto slash = text.rfind('/');
+    const auto endpoint = parse_endpoint(text.substr(0, slash));
+    if (!endpoint) return std::nullopt;
+    if (slash == std::string_view::npos) return ServiceKey{*endpoint, Protocol::Tcp};
+    for (const auto protocol : {Protocol::Tcp, Protocol::Udp, Protocol::Sctp})
+        if (text.substr(slash + 1) == to_string(protocol)) return ServiceKey{*endpoint, protocol};
+    return std::nullopt;
 }
 
 void answer_busy(httplib::Response& response, std::string_view message) {
@@ -140,6 +164,11 @@ Routes::Routes(Shared& shared, bool read_only) : shared_(shared), read_only_(rea
     Post("/v1/reload", [this](const auto&, auto& response) { reload(response); });
     Post("/v1/handover",
          [this](const auto& request, auto& response) { handover(request, response); });
+    Post("/v1/upgrade", [this](const auto&, auto& response) { upgrade(response); });
+    Post("/v1/drain",
+         [this](const auto& request, auto& response) { drain(request, response, true); });
+    Post("/v1/undrain",
+         [this](const auto& request, auto& response) { drain(request, response, false); });
 }
 
 void Routes::serve(Connection& connection) {
@@ -288,6 +317,55 @@ void Routes::handover(const httplib::Request& request, httplib::Response& respon
     shared_.forget_status();
     if (!done)
         return answer_busy(response, "the daemon is busy; whether it hands over is in the status");
+    if (!*done) return answer(response, 409, done->error().message);
+    answer(response, Json{{"message", **done}});
+}
+
+void Routes::upgrade(httplib::Response& response) {
+    auto done = shared_.calls.call<Result<std::string>>(
+        [core = &shared_.backend] { return core->upgrade(); }, shared_.limits.command_time);
+    shared_.forget_status();
+    if (!done) return answer_busy(response, "the daemon is busy; the status will tell");
+    if (!*done) return answer(response, 409, done->error().message);
+    answer(response, Json{{"message", **done}});
+}
+
+void Routes::drain(const httplib::Request& request, httplib::Response& response, bool begin) {
+    const auto body = Json::parse(request.body, nullptr, false);
+    control::DrainTarget target;
+    Millis limit = kDefaultDrain;
+    bool node = false;
+    bool good = body.is_object();
+    if (good)
+        for (const auto& [name, value] : body.items()) {
+            if (name == "service" && value.is_string()) {
+                target.service = parse_service(value.get<std::string>());
+                good = good && target.service;
+            } else if (name == "real" && value.is_string()) {
+                target.real = parse_endpoint(value.get<std::string>());
+                good = good && target.real;
+            } else if (name == "node" && value == true) {
+                node = true;
+            } else if (name == "limit_ms" && value.is_number_unsigned() &&
+                       value.get<std::uint64_t>() <=
+                           static_cast<std::uint64_t>(kLongestHold.count())) {
+                limit = Millis(value.get<std::int64_t>());
+            } else {
+                good = false;
+            }
+        }
+    if (!good || node != target.node())
+        return answer(response,
+                      400,
+                      "expected {\"real\": \"A:PORT\", \"service\": \"A:PORT/TCP\", \"limit_ms\": "
+                      "0 to 86400000}, either or both of the first two, or {\"node\": true}");
+    auto done = shared_.calls.call<Result<std::string>>(
+        [core = &shared_.backend, target, limit, begin] {
+            return begin ? core->drain(target, limit) : core->undrain(target);
+        },
+        shared_.limits.command_time);
+    shared_.forget_status();
+    if (!done) return answer_busy(response, "the daemon is busy; the status will tell");
     if (!*done) return answer(response, 409, done->error().message);
     answer(response, Json{{"message", **done}});
 }

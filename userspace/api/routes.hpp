@@ -63,6 +63,8 @@ class Routes : public httplib::Server {
     std::shared_ptr<const Listing> scan(const FlowFilter& filter);
     void reload(httplib::Response& response);
     void handover(const httplib::Request& request, httplib::Response& response);
+    void upgrade(httplib::Response& response);
+    void drain(const httplib::Request& request, httplib::Response& response, bool begin);
 
     Shared& shared_;
     bool read_only_;

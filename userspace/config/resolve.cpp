@@ -380,12 +380,6 @@ void resolve_vrrp(Parsing& parsing) {
               config.global.sync_daemon->at,
               fmt::format("lvs_sync_daemon names vrrp_instance {}, which does not exist",
                           quoted(config.global.sync_daemon->instance)));
-    if (config.global.sync_daemon && config.vipd.sync_peers.empty())
-        parsing.reporter.warning(parsing.reporter.word_at(config.global.sync_daemon->at),
-                                 "IPVS's sync protocol is not done by vipd yet; connections are "
-                                 "not synchronised",
-                                 "between vipd directors: vipd { sync { peer ADDRESS; key_file "
-                                 "PATH } }, a line each");
 }
 
 void check_interfaces(Parsing& parsing) {

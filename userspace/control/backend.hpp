@@ -2,6 +2,7 @@
 // What the API may ask of the core. control implements it, the API server (userspace/api) calls it.
 #pragma once
 
+#include "userspace/control/drain.hpp"
 #include "userspace/control/status.hpp"
 #include "userspace/dataplane/dataplane.hpp"
 
@@ -29,6 +30,17 @@ class Backend {
     /// `hold`. The answer is one sentence for people; errors: unknown instance, not MASTER. The
     /// transition itself follows and is seen in status().
     virtual Result<std::string> handover(const std::string& instance, Millis hold) = 0;
+
+    /// Goes over to the program that is installed now, in this very process, without a gap in
+    /// forwarding or VRRP. The answer is one sentence; what follows is seen in the status of the
+    /// new one.
+    virtual Result<std::string> upgrade() = 0;
+
+    /// Gives no new connections to the target; nothing that is open is touched. It stays so through
+    /// reloads, until undrain() or the end of the daemon. A node hands its VIPs over and does not
+    /// preempt for `limit`. The answer is one sentence.
+    virtual Result<std::string> drain(const DrainTarget& target, Millis limit) = 0;
+    virtual Result<std::string> undrain(const DrainTarget& target) = 0;
 
     /// Visits the live flows among the next `slots` slots of the flow table from `cursor` on (0:
     /// from the start). Returns the cursor to go on with, 0 when the table is through. A listing is

@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
+#include <csignal>
 #include <ctime>
 #include <filesystem>
 #include <sys/epoll.h>
@@ -45,8 +46,13 @@ bool has_checkers(const config::Config& config) {
     return false;
 }
 
-Result<std::unique_ptr<dataplane::Dataplane>> open_data_plane(const config::Config& config,
-                                                              const std::string& pins) {
+struct OpenedPlane {
+    std::unique_ptr<dataplane::Dataplane> plane;
+    bool adopted = false;  ///< with the flows of an earlier daemon
+};
+
+Result<OpenedPlane> open_data_plane(const config::Config& config, const std::string& pins) {
+    const bool pinned = std::filesystem::exists(pins + "/vipd_meta");
     dataplane::Options options;
     options.pin_dir = pins;
     options.flow_table_size = *config.vipd.flow_table_size;
@@ -63,7 +69,8 @@ Result<std::unique_ptr<dataplane::Dataplane>> open_data_plane(const config::Conf
         options.fresh = true;
         plane = dataplane::open_bpf_dataplane(options);
     }
-    return plane;
+    if (!plane) return fail(std::move(plane.error()));
+    return OpenedPlane{std::move(*plane), pinned && !options.fresh};
 }
 
 /// When a peer takes over at the earliest: from then on a router that was away is MASTER no more.
@@ -91,7 +98,12 @@ Core::Core(EventLoop& loop, CoreOptions options, LoadedConfig loaded)
           [this](const ipc::TrackerState& state) {
               if (vrrp_) (void)vrrp_->send(state);
           },
-          say) {}
+          say),
+      drains_(loop) {
+    services_.set_drained([this](const ServiceKey& service, const Endpoint& real) {
+        return drains_.covers(service, real);
+    });
+}
 
 Core::~Core() = default;
 
@@ -100,6 +112,7 @@ bool Core::wants_forwarding(const config::Config& config) const {
 }
 
 Result<> Core::start() {
+    if (options_.resume) take_up(*options_.resume);
     started_ = loop_.now();
     started_unix_ = std::time(nullptr);
     auto links = net::open_links();
@@ -148,15 +161,21 @@ Result<> Core::put_in_force(LoadedConfig loaded) {
         if (auto checked = Forwarding::check(next); !checked) return checked;
     if (wants_forwarding(next) && !forwarding_) {
         const std::string pins = pin_dir(next.instance_name);
-        const bool adopted = std::filesystem::exists(pins + "/vipd_meta");
+        const bool left_behind = std::filesystem::exists(pins + "/vipd_meta");
         auto plane = open_data_plane(next, pins);
         if (!plane) return fail(std::move(plane.error()));
-        opened = std::make_unique<Forwarding>(loop_, *links_, std::move(*plane), say);
+        if (options_.resume && !plane->adopted)
+            say(true, "the maps of the vipd before this one could not be taken up");
+        opened = std::make_unique<Forwarding>(loop_, *links_, std::move(plane->plane), say);
         services.adopt(opened->dataplane().model());
-        if (auto followed = follow(*opened, next, services); !followed) {
+        auto followed = opened->follow(services.desired());
+        // Before the interfaces: the first packet of a connection finds its flow.
+        if (followed && !plane->adopted) opened->restore(next);
+        if (followed) followed = opened->configure(next, wants_vrrp(next));
+        if (!followed) {
             opened->leave(false);
             opened.reset();
-            if (!adopted) (void)dataplane::detach_all(pins);
+            if (!left_behind) (void)dataplane::detach_all(pins);
             return followed;
         }
     } else if (forwarding_) {
@@ -173,6 +192,9 @@ Result<> Core::put_in_force(LoadedConfig loaded) {
     }
     services_ = std::move(services);
     loaded_ = std::move(loaded);
+    if (forwarding_)
+        for (const auto& [instance, state] : states_)
+            forwarding_->on_instance_state(instance, state);
     notify_.configure(config());
     std::erase_if(instances_, [&](const auto& known) {
         return std::none_of(config().instances.begin(),
@@ -251,12 +273,14 @@ void Core::on_vrrp_started(bool restarted) {
         for (const auto& [instance, state] : states_)
             (void)vrrp_->send(ipc::ResumeInstance{instance, state});
     send_trackers();
+    if (old_vrrp_ > 0) return;  // until ours has taken the configuration: relieve_old_vrrp()
     if (restarted || !forwarding_ || forwarding_->synced()) {
         let_vrrp_start();
         return;
     }
     // A node that comes back takes VIPs only once it holds the connections behind them.
     const TimePoint limit = loop_.now() + kSyncLimit;
+    gate_end_ = limit;
     auto gate = loop_.every(Millis(10), [this, limit](TimePoint now) {
         const bool synced = forwarding_->synced();
         if (!synced && now < limit) return;
@@ -274,6 +298,7 @@ void Core::on_vrrp_started(bool restarted) {
 
 void Core::let_vrrp_start() {
     sync_gate_.reset();
+    gate_end_.reset();
     // With the lease switched off the vrrp process makes it one for ever.
     (void)vrrp_->send(ipc::Start{}, forwarding_ ? forwarding_->dataplane().lease_fd() : -1);
 }
@@ -343,6 +368,7 @@ void Core::on_vrrp_message(ipc::Message message) {
         vrrp_counters_ = std::move(counters->counters);
     } else if (const auto* ready = std::get_if<ipc::Ready>(&message)) {
         vrrp_ready_ = true;
+        relieve_old_vrrp();
         report_ready(*ready, "vrrp");
     }
 }
@@ -361,7 +387,10 @@ void Core::on_check_message(ipc::Message message) {
 
 void Core::on_instance_state(const ipc::InstanceStateChange& change) {
     if (!notify_.knows(change.instance)) return;
-    states_[change.instance] = change.state;
+    const auto before = std::exchange(states_[change.instance], change.state);
+    if (change.state == ipc::VrrpState::Master && before != change.state)
+        failovers_.add(change, loop_.now(), std::time(nullptr));
+    if (forwarding_) forwarding_->on_instance_state(change.instance, change.state);
     auto& report = instances_[change.instance];
     report.instance = change.instance;
     report.state = change.state;
@@ -487,23 +516,6 @@ Result<> Core::reload() {
     return {};
 }
 
-Result<std::string> Core::handover(const std::string& instance, Millis hold) {
-    if (!instance.empty() && !notify_.knows(instance)) return fail("no vrrp_instance " + instance);
-    std::size_t masters = 0;
-    for (const auto& [name, state] : states_)
-        if ((instance.empty() || instance == name) && state == ipc::VrrpState::Master) ++masters;
-    if (masters == 0)
-        return fail(instance.empty() ? "no instance is MASTER here"
-                                     : instance + " is not MASTER here");
-    auto sent = vrrp_->send(ipc::Handover{instance, static_cast<std::uint32_t>(hold.count())});
-    if (!sent) return fail(std::move(sent.error()));
-    return fmt::format("handing over {}; not preempting for {} s",
-                       instance.empty()
-                           ? fmt::format("{} instance{}", masters, masters == 1 ? "" : "s")
-                           : instance,
-                       std::chrono::duration_cast<Seconds>(hold).count());
-}
-
 std::uint64_t Core::scan_flows(std::uint64_t cursor,
                                std::uint64_t slots,
                                const std::function<void(const dataplane::Flow&)>& visit) const {
@@ -512,6 +524,7 @@ std::uint64_t Core::scan_flows(std::uint64_t cursor,
 
 void Core::stop() {
     if (std::exchange(stopping_, true)) return;
+    if (old_vrrp_ > 0) ::kill(old_vrrp_, SIGTERM);  // ours never got so far
     spdlog::info("Stopping");
     sd_notify(0, "STOPPING=1");
     const auto then = [this](bool clean) {
@@ -529,7 +542,7 @@ void Core::stop() {
             next(true);
     };
     if (vrrp_)
-        vrrp_->stop(kVrrpPatience, then);
+        settle([this, then] { vrrp_->stop(kVrrpPatience, then); });
     else
         then(true);
 }

@@ -9,9 +9,12 @@
 #include "userspace/base/event_loop.hpp"
 #include "userspace/base/log.hpp"
 #include "userspace/control/backend.hpp"
+#include "userspace/control/drain.hpp"
+#include "userspace/control/failovers.hpp"
 #include "userspace/control/forwarding.hpp"
 #include "userspace/control/load_config.hpp"
 #include "userspace/control/notify.hpp"
+#include "userspace/control/resume.hpp"
 #include "userspace/control/role_process.hpp"
 #include "userspace/control/script_runner.hpp"
 #include "userspace/control/service_table.hpp"
@@ -45,6 +48,10 @@ struct CoreOptions {
     bool keep_services = false;  ///< -I
     std::vector<std::string> role_arguments;
     std::function<void()> on_ready;  ///< called once, when everything runs
+    std::string program;             ///< the path of this program, as it was started
+    std::optional<Resume> resume;    ///< this core takes another's place
+    /// The loop ends after this call, and the program at `program` is to take our place.
+    std::function<void(const Resume&)> on_upgrade;
 };
 
 class Core final : public Backend {
@@ -63,6 +70,9 @@ class Core final : public Backend {
     Status status() override;
     Result<> reload() override;
     Result<std::string> handover(const std::string& instance, Millis hold) override;
+    Result<std::string> drain(const DrainTarget& target, Millis limit) override;
+    Result<std::string> undrain(const DrainTarget& target) override;
+    Result<std::string> upgrade() override;
     std::uint64_t scan_flows(
         std::uint64_t cursor,
         std::uint64_t slots,
@@ -77,6 +87,8 @@ class Core final : public Backend {
     void send_trackers();
     void on_vrrp_started(bool restarted);
     void let_vrrp_start();
+    void take_up(const Resume& resume);
+    void relieve_old_vrrp();
     void on_vrrp_died(Nanos delay, bool by_itself);
     void on_check_died(Nanos delay, bool by_itself);
     void give_up_start(const std::string& role);
@@ -95,6 +107,8 @@ class Core final : public Backend {
     void follow_services();
     void run_notify(const config::Script& script);
     void report_ready(const ipc::Ready& ready, const std::string& role);
+    /// `then` once the peers hold this node's connections, or cannot be waited for any longer.
+    void settle(std::function<void()> then);
     void finish_stop();
     std::vector<std::string> warnings() const;
 
@@ -110,11 +124,15 @@ class Core final : public Backend {
     TrackScripts track_scripts_;
     TrackObjects track_objects_;
     ServiceTable services_;
+    Drains drains_;
+    Failovers failovers_;
     NotifyPlan notify_;
     std::unique_ptr<Links> links_;
     std::unique_ptr<Forwarding> forwarding_;
     std::unique_ptr<RoleProcess> vrrp_;
     std::unique_ptr<RoleProcess> check_;
+    pid_t old_vrrp_ = -1;  ///< of the core before this one: in charge until ours is ready
+    std::unique_ptr<ipc::Channel> old_channel_;
     std::map<std::string, ipc::InstanceReport> instances_;
     std::map<std::string, ipc::VrrpState> states_;
     std::vector<ipc::Counter> vrrp_counters_;
@@ -124,6 +142,7 @@ class Core final : public Backend {
     EventLoop::Source second_;
     EventLoop::Source stop_wait_;
     EventLoop::Source sync_gate_;
+    std::optional<TimePoint> gate_end_;
     EventLoop::Source follow_;
     bool follow_due_ = false;
     bool vrrp_ready_ = false;

@@ -38,6 +38,9 @@ SyncStatus sync_status(const sync::SyncDaemon* daemon) {
                          : peer.out_in_snapshot              ? "sending"
                          : peer.in_synced && peer.out_synced ? "done"
                                                              : "none";
+        if (peer.in_in_snapshot && peer.in_snapshot_expected > 0)
+            entry.progress = static_cast<std::uint8_t>(std::min<std::uint64_t>(
+                99, peer.in_snapshot_flows * 100 / peer.in_snapshot_expected));
         entry.flows_sent = peer.flows_sent;
         entry.flows_received = peer.flows_received;
         entry.lag = std::chrono::duration_cast<Millis>(peer.lag);
@@ -171,6 +174,11 @@ Status Core::status() {
 
     if (plane != nullptr) {
         status.sync = sync_status(forwarding_->sync());
+        status.sync.ipvs = forwarding_->ipvs_sync().status();
+        if (gate_end_)
+            status.sync.gate =
+                std::max(Millis(0), std::chrono::duration_cast<Millis>(*gate_end_ - now));
+        status.checkpoint = forwarding_->checkpoint().status();
         status.table = plane->table_use();
         if (const auto verdicts = plane->verdicts())
             for (const auto& verdict : *verdicts)
@@ -182,6 +190,9 @@ Status Core::status() {
         if (*config.vipd.lease_enabled && !config.instances.empty())
             status.lease = lease_status(plane->lease_fd(), now);
     }
+    status.drains = drains_.status();
+    status.failovers.assign(failovers_.last().begin(), failovers_.last().end());
+    status.failover_count = failovers_.count();
     status.counters = vrrp_counters_;
     if (plane != nullptr)
         if (const auto notes = plane->notes())

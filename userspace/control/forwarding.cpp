@@ -48,6 +48,27 @@ dataplane::NextHop to_dataplane(const net::NextHop& hop) {
     return out;
 }
 
+/// What IPVS's daemons send by default; both versions are understood.
+constexpr std::uint8_t kIpvsSyncVersion = 1;
+
+std::string node_id_of(const config::Config& config) {
+    std::array<char, 65> host{};
+    (void)::gethostname(host.data(), host.size() - 1);
+    return fmt::format("{}@{}{}{}",
+                       *config.global.router_id,
+                       host.data(),
+                       config.instance_name.empty() ? "" : "/",
+                       config.instance_name)
+        .substr(0, 64);
+}
+
+Checkpoint::Settings checkpoint_settings(const config::Config& config) {
+    Checkpoint::Settings settings;
+    settings.path = default_checkpoint_path(config.instance_name);
+    settings.node_id = node_id_of(config);
+    return settings;
+}
+
 }  // namespace
 
 Forwarding::Forwarding(EventLoop& loop,
@@ -59,7 +80,9 @@ Forwarding::Forwarding(EventLoop& loop,
       dataplane_(std::move(dataplane)),
       say_(std::move(say)),
       hops_(links),
-      pump_(loop, *dataplane_) {
+      pump_(loop, *dataplane_),
+      ipvs_sync_(loop, links, *dataplane_, pump_, say_),
+      checkpoint_(loop, *dataplane_, say_) {
     for (const auto& [key, service] : dataplane_->model())
         digests_.rings[key] = sched::digest(service, sched::build_ring(service));
 }
@@ -176,7 +199,14 @@ Result<> Forwarding::configure(const config::Config& config, bool claim) {
         if (auto pumping = pump_.start(); !pumping) return pumping;
         pumping_ = true;
     }
-    return configure_sync(config);
+    // Without peers nothing can come that would be worth waiting for.
+    if (auto settled = dataplane_->set_settle_time(wants_sync(config) ? kSettleTime : Nanos(0));
+        !settled)
+        return settled;
+    if (auto kept = checkpoint_.configure(checkpoint_settings(config)); !kept) return kept;
+    if (auto synced = configure_sync(config); !synced) return synced;
+    ipvs_sync_.configure(config.global.sync_daemon, kIpvsSyncVersion);
+    return {};
 }
 
 Result<> Forwarding::configure_sync(const config::Config& config) {
@@ -191,14 +221,7 @@ Result<> Forwarding::configure_sync(const config::Config& config) {
     auto key = sync::load_keyring(*config.vipd.sync_key_file);
     if (!key) return fail(std::move(key.error()).in("connection sync"));
     options.keys = std::move(*key);
-    std::array<char, 65> host{};
-    (void)::gethostname(host.data(), host.size() - 1);
-    options.node_id = fmt::format("{}@{}{}{}",
-                                  *config.global.router_id,
-                                  host.data(),
-                                  config.instance_name.empty() ? "" : "/",
-                                  config.instance_name)
-                          .substr(0, 64);
+    options.node_id = node_id_of(config);
     options.abi = dataplane_->abi_version();
     options.digests = digests_;
     auto daemon =
@@ -217,8 +240,29 @@ Result<> Forwarding::configure_sync(const config::Config& config) {
     return {};
 }
 
+void Forwarding::restore(const config::Config& config) {
+    if (checkpoint_.configure(checkpoint_settings(config))) checkpoint_.restore();
+}
+
+void Forwarding::settle(std::function<void()> then) {
+    if (!sync_) return then();
+    if (auto told = dataplane_->report_half_open(loop_.now() + kLeaving); !told)
+        say_(true, told.error().message);
+    std::vector<dataplane::Flow> half_open;
+    dataplane_->for_each_flow([&](const dataplane::Flow& flow) {
+        if (flow.state == dataplane::FlowState::SynRecv) half_open.push_back(flow);
+        return true;
+    });
+    sync_->settle(half_open, kSettleLimit, [this, then = std::move(then)](bool all) {
+        if (!all) say_(true, "a sync peer has not confirmed the last connections; going on");
+        then();
+    });
+}
+
 void Forwarding::leave(bool keep) {
     sync_.reset();
+    checkpoint_.save();
+    ipvs_sync_.configure(std::nullopt, 1);
     pump_.stop();
     // A clean end gives the VIPs back: the lease must not outlive the daemon that renewed it.
     if (auto claimed = dataplane_->set_claims({}); !claimed) say_(true, claimed.error().message);
@@ -354,7 +398,10 @@ void Forwarding::renew_mac(int ifindex) {
 }
 
 void Forwarding::on_second(TimePoint now) {
-    if (std::exchange(interfaces_due_, false)) attach_wanted();
+    if (std::exchange(interfaces_due_, false)) {
+        attach_wanted();
+        ipvs_sync_.refresh();
+    }
     for (const auto& [key, service] : dataplane_->model()) {
         if (const auto counters = dataplane_->counters(key))
             service_rates_[key].update(*counters, now);

@@ -6,6 +6,8 @@
 
 #include "userspace/base/event_loop.hpp"
 #include "userspace/config/config.hpp"
+#include "userspace/control/checkpoint.hpp"
+#include "userspace/control/ipvs_sync.hpp"
 #include "userspace/control/rates.hpp"
 #include "userspace/dataplane/dataplane.hpp"
 #include "userspace/model/model.hpp"
@@ -59,11 +61,27 @@ class Forwarding {
     Rates rates(const ServiceKey& service) const;
     Rates rates(const ServiceKey& service, const Endpoint& real) const;
     const sync::SyncDaemon* sync() const { return sync_.get(); }
+    const Checkpoint& checkpoint() const { return checkpoint_; }
+    /// The flow table is new: take what the checkpoint holds. After the first follow().
+    void restore(const config::Config& config);
+    /// This node is about to give its VIPs to another: its peers are told all that waits, half-open
+    /// connections too. `then` once they have it, or after kSettleLimit.
+    void settle(std::function<void()> then);
+    const IpvsSync& ipvs_sync() const { return ipvs_sync_; }
+    /// An instance of this node has another role now.
+    void on_instance_state(const std::string& instance, ipc::VrrpState state) {
+        ipvs_sync_.on_instance_state(instance, state);
+    }
     /// This node holds what its peers hold; true where there is no sync.
     bool synced() const;
     std::vector<std::string> warnings() const;
 
     static constexpr Seconds kLinger{60};
+    static constexpr Millis kSettleLimit{200};
+    /// Longer than what waits at a peer takes to come, shorter than TCP's first retransmission.
+    static constexpr Millis kSettleTime{100};
+    /// Until after a handover has happened, or has failed to.
+    static constexpr Seconds kLeaving{5};
 
   private:
     struct Interface {
@@ -86,6 +104,8 @@ class Forwarding {
     EventLoop::Source hop_timer_;
     sync::FlowPump pump_;
     bool pumping_ = false;
+    IpvsSync ipvs_sync_;
+    Checkpoint checkpoint_;
     sync::Digests digests_;
     std::unique_ptr<sync::SyncDaemon> sync_;
     std::map<std::string, std::string> attach_errors_;  ///< interface -> why not

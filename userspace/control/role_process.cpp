@@ -77,6 +77,7 @@ Result<> RoleProcess::spawn() {
     auto exit = loop_.child(pid, [this](EventLoop::ChildExit how) { on_exit(how); });
     if (!exit) return fail(std::move(exit.error()));
     exit_ = std::move(*exit);
+    kept_.reset(::fcntl(ours.get(), F_DUPFD_CLOEXEC, 3));
     auto channel = ipc::Channel::open(
         loop_,
         std::move(ours),
@@ -86,6 +87,16 @@ Result<> RoleProcess::spawn() {
     channel_ = std::move(*channel);
     callbacks_.started(restarts_ > 0);
     return {};
+}
+
+std::pair<pid_t, int> RoleProcess::leave() {
+    stopping_ = true;
+    exit_.reset();
+    restart_.reset();
+    watch_.reset();
+    channel_.reset();
+    if (kept_) ::fcntl(kept_.get(), F_SETFD, 0);
+    return {std::exchange(pid_, -1), kept_.release()};
 }
 
 Result<> RoleProcess::send(const ipc::Message& message, int attached) {
@@ -102,6 +113,7 @@ void RoleProcess::on_message(ipc::Message message) {
 void RoleProcess::on_exit(EventLoop::ChildExit how) {
     exit_.reset();
     channel_.reset();
+    kept_.reset();
     const pid_t pid = std::exchange(pid_, -1);
     if (stopping_) {
         patience_.reset();

@@ -7,6 +7,7 @@
 
 #include "userspace/base/channel.hpp"
 #include "userspace/base/event_loop.hpp"
+#include "userspace/base/fd.hpp"
 
 #include <vipd/error.hpp>
 #include <vipd/ipc.hpp>
@@ -54,6 +55,9 @@ class RoleProcess {
     /// Asks it to finish; `stopped` is called when it has ended (or at once if it is not there),
     /// with whether it did so in good order. It is killed after `patience`.
     void stop(Nanos patience, std::function<void(bool clean)> stopped);
+    /// Lets it go on without us: its pid, and our end of its channel, which outlives an exec().
+    /// Then it is as if it had never been started.
+    std::pair<pid_t, int> leave();
 
     const std::string& role() const { return role_; }
     pid_t pid() const { return pid_; }
@@ -75,6 +79,7 @@ class RoleProcess {
     Callbacks callbacks_;
     pid_t pid_ = -1;
     std::unique_ptr<ipc::Channel> channel_;
+    Fd kept_;  ///< a second descriptor of our end, for leave()
     EventLoop::Source exit_;
     EventLoop::Source restart_;
     EventLoop::Source watch_;

@@ -180,6 +180,10 @@ void ServiceTable::adopt(const model::Model& model) {
     }
 }
 
+void ServiceTable::rebuild() {
+    for (auto& [key, service] : desired_) service = build(services_.at(key));
+}
+
 void ServiceTable::update_quorum(ServiceState& service,
                                  bool initial,
                                  std::vector<ServiceEvent>& events) {
@@ -265,6 +269,7 @@ model::Service ServiceTable::build(const ServiceState& service) const {
             // The live reals keep their connections and get no new ones.
             entry.weight = 0;
         }
+        if (drained_ && drained_(server.key, real.endpoint)) entry.weight = 0;
         built.reals.push_back(entry);
     }
     if (sorry) {

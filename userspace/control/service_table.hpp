@@ -10,6 +10,7 @@
 
 #include <vipd/ipc.hpp>
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -63,6 +64,11 @@ class ServiceTable {
     /// What the data plane of an earlier daemon holds: real servers that had failed stay down until
     /// a check passes. Only those that are checked; nothing would ever bring the others up.
     void adopt(const model::Model& model);
+    /// Which real servers get no new connections although they are well; asked at each change.
+    using Drained = std::function<bool(const ServiceKey&, const Endpoint&)>;
+    void set_drained(Drained drained) { drained_ = std::move(drained); }
+    /// What is drained has changed.
+    void rebuild();
     /// The daemon stops: notify_down and quorum_down of services with `omega`.
     std::vector<ServiceEvent> on_stop() const;
 
@@ -93,6 +99,7 @@ class ServiceTable {
     std::uint32_t ring_size_ = 4093;
     std::map<ServiceKey, ServiceState> services_;
     std::vector<ServiceKey> order_;  ///< of the file
+    Drained drained_;
     model::Model desired_;
 };
 

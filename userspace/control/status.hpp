@@ -87,8 +87,9 @@ struct ServiceStatus {
 struct SyncPeerStatus {
     Endpoint address;
     bool connected = false;
-    bool synced = false;   ///< holds all that the peer holds, up to `lag`
-    std::string snapshot;  ///< "none", "receiving", "sending", "done"
+    bool synced = false;                   ///< holds all that the peer holds, up to `lag`
+    std::string snapshot;                  ///< "none", "receiving", "sending", "done"
+    std::optional<std::uint8_t> progress;  ///< per cent of a snapshot that comes in, about
     std::uint64_t flows_sent = 0;
     std::uint64_t flows_received = 0;
     Millis lag{0};           ///< age of the oldest change that the peer has not acknowledged
@@ -96,10 +97,54 @@ struct SyncPeerStatus {
     std::vector<ipc::Counter> counters;  ///< further ones by name: rejects, repairs
 };
 
+/// lvs_sync_daemon: beside directors that run IPVS.
+struct IpvsSyncStatus {
+    std::string interface;
+    std::uint8_t sync_id = 0;
+    std::uint8_t version = 1;  ///< sent
+    bool master = false;       ///< tells this node's connections
+    bool backup = false;       ///< stores those of others
+    std::string problem;       ///< why it does not run; empty: it does
+    std::vector<ipc::Counter> counters;
+};
+
 struct SyncStatus {
     bool enabled = false;
+    /// VRRP has not begun: it waits for the peers' connections, this long at most.
+    std::optional<Millis> gate;
     std::vector<SyncPeerStatus> peers;
     std::vector<ipc::Counter> counters;  ///< those that belong to no peer: "reject_auth" ...
+    std::optional<IpvsSyncStatus> ipvs;  ///< nullopt: no lvs_sync_daemon
+};
+
+/// The file of the flow table.
+struct CheckpointStatus {
+    std::string path;  ///< empty: none is kept
+    UnixTime saved = 0;
+    std::uint64_t flows = 0;     ///< in it
+    std::uint64_t restored = 0;  ///< taken from it when this daemon began
+    std::uint64_t failures = 0;
+    std::string problem;  ///< why it was not written or taken; empty: it was
+};
+
+/// A real server, service or node that gets no new connections.
+struct DrainStatus {
+    std::string target;  ///< "real 10.1.0.2:80 of 10.0.0.1:80/TCP", "node"
+    UnixTime since = 0;
+    UnixTime limit = 0;                        ///< when it should be done
+    std::optional<std::uint64_t> connections;  ///< left; nullopt: not counted yet
+    std::string state;                         ///< "draining", "drained", "overdue"
+    std::optional<Millis> took;                ///< until no connection was left
+};
+
+/// One time that an instance became MASTER. The steps that are not known are left out.
+struct FailoverStatus {
+    std::string instance;
+    UnixTime at = 0;
+    std::string reason;
+    std::optional<Micros> detection;     ///< from the last advert of another to the decision
+    std::optional<Micros> announcement;  ///< from the decision to the first gratuitous ARP
+    std::optional<Micros> core;          ///< from the decision until core knew
 };
 
 struct InterfaceStatus {
@@ -140,6 +185,10 @@ struct Status {
     std::vector<TrackScriptStatus> track_scripts;
     std::vector<ServiceStatus> services;
     SyncStatus sync;
+    CheckpointStatus checkpoint;
+    std::vector<DrainStatus> drains;
+    std::vector<FailoverStatus> failovers;  ///< the last ones, oldest first
+    std::uint64_t failover_count = 0;
     dataplane::Dataplane::TableUse table;
     LeaseStatus lease;
     std::vector<VerdictStatus> verdicts;

@@ -5,14 +5,22 @@
 #include "userspace/daemon/run.hpp"
 #include "userspace/daemon/vrrp_role.hpp"
 
+#include <vipd/abi/base.h>
+
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <string_view>
 #include <sys/prctl.h>
 
 int main(int argc, char** argv) {
     using namespace vipd;
     using namespace vipd::daemon;
+    // For the vipd before this one, which asks whether it can go over to it.
+    if (argc == 2 && std::string_view(argv[1]) == "--abi") {
+        fmt::print("{}\n", VIPD_ABI_VERSION);
+        return kExitOk;
+    }
     auto options = parse_options(argc, argv);
     if (!options) {
         fmt::print(stderr, "vipd: {}; see vipd --help\n", options.error().message);

@@ -15,7 +15,7 @@ namespace vipd::daemon {
 
 namespace {
 
-enum LongOnly : int { kDetach = 1000, kRole, kChannel, kInstance, kDebug };
+enum LongOnly : int { kDetach = 1000, kRole, kChannel, kInstance, kDebug, kResume };
 
 constexpr std::array kLongOptions{
     option{"use-file", required_argument, nullptr, 'f'},
@@ -39,6 +39,7 @@ constexpr std::array kLongOptions{
     option{"debug", no_argument, nullptr, kDebug},
     option{"role", required_argument, nullptr, kRole},
     option{"channel", required_argument, nullptr, kChannel},
+    option{"resume", required_argument, nullptr, kResume},
     option{nullptr, 0, nullptr, 0},
 };
 
@@ -104,6 +105,9 @@ std::string usage() {
 
 Result<Options> parse_options(int argc, char** argv) {
     Options options;
+    for (int i = 0; i < argc; ++i)
+        if (!std::string_view(argv[i]).starts_with("--resume="))
+            options.arguments.emplace_back(argv[i]);
     bool vrrp_only = false;
     bool check_only = false;
     optind = 0;  // glibc: start anew, also when called twice
@@ -175,6 +179,12 @@ Result<Options> parse_options(int argc, char** argv) {
             case kRole:
                 options.role = optarg;
                 break;
+            case kResume: {
+                const auto value = number(optarg, "--resume");
+                if (!value) return fail(value.error());
+                options.resume = *value;
+                break;
+            }
             case kChannel: {
                 const auto value = number(optarg, "--channel");
                 if (!value) return fail(value.error());

@@ -28,9 +28,12 @@ struct Options {
     bool keep_services = false;      ///< -I: forwarding goes on after stop without limit
     log::Options log;
 
-    // Of the role processes, started by core: not for people.
+    // Of the role processes, started by core, and of a core that takes another's place: not for
+    // people.
     std::string role;
     int channel = -1;
+    int resume = -1;
+    std::vector<std::string> arguments;  ///< as given, less --resume
 };
 
 inline constexpr const char* kDefaultConfig = "/etc/vipd/vipd.conf";

@@ -15,7 +15,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <sys/capability.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -142,11 +144,41 @@ std::string api_socket(const config::Config& config) {
     return control::run_dir(config.instance_name) + "/api.sock";
 }
 
+constexpr std::size_t kMaxResume = std::size_t{1} << 20;
+
+/// Where this program was when it was started: what is there later may be a newer one.
+const std::string& program_path() {
+    static const std::string path = [] {
+        std::error_code error;
+        auto link = std::filesystem::read_symlink("/proc/self/exe", error);
+        return error ? std::string("/proc/self/exe") : link.string();
+    }();
+    return path;
+}
+
+// In this process and with its arguments: the service manager sees no restart.
+int go_over(const Options& options, const control::Resume& resume, bool console) {
+    auto state = make_sealed_memfd("vipd-resume", encode(resume));
+    if (!state || ::fcntl(state->get(), F_SETFD, 0) < 0)
+        return failed(kExitFatal, "nothing can be left to the new program", console);
+    auto arguments = options.arguments;
+    arguments.push_back(fmt::format("--resume={}", state->get()));
+    std::vector<char*> argv;
+    for (auto& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    ::execv(program_path().c_str(), argv.data());
+    const auto error = Error::from_errno(errno, program_path());
+    // Nobody stands behind the VIPs now: rather another router than none.
+    if (resume.vrrp > 0) ::kill(resume.vrrp, SIGTERM);
+    return failed(kExitFatal, error.message, console);
+}
+
 int serve(EventLoop& loop,
           const Options& options,
           control::LoadedConfig loaded,
           const std::string& net_namespace,
-          Fd tell_parent) {
+          Fd tell_parent,
+          std::optional<control::Resume>& upgrade) {
     const bool console = options.log.target == log::Target::Console;
     const config::Config& config = loaded.parsed.config;
     const api::Options api_options{api_socket(config), config.vipd.api_listen, {}};
@@ -156,6 +188,15 @@ int serve(EventLoop& loop,
     core_options.vrrp = options.vrrp;
     core_options.check = options.check;
     core_options.keep_services = options.keep_services;
+    core_options.program = program_path();
+    core_options.on_upgrade = [&](const control::Resume& resume) { upgrade = resume; };
+    if (options.resume >= 0) {
+        auto text = read_fd(Fd(options.resume).get(), kMaxResume);
+        auto resume = text ? control::decode_resume(*text)
+                           : Result<control::Resume>(fail(std::move(text.error())));
+        if (!resume) return failed(kExitFatal, resume.error().message, console);
+        core_options.resume = std::move(*resume);
+    }
     core_options.role_arguments = log_arguments(options.log);
     core_options.on_ready = [&] {
         if (!tell_parent) return;
@@ -217,7 +258,8 @@ int run_core(const Options& options) {
     auto lock = take_lock(lock_path);
     if (!lock) return failed(kExitFatal, lock.error().message, console);
     Fd tell_parent;
-    if (!options.foreground) {
+    (void)program_path();
+    if (!options.foreground && options.resume < 0) {
         auto background = daemonise();
         if (!background) return failed(kExitFatal, background.error().message, console);
         tell_parent = std::move(*background);
@@ -229,9 +271,15 @@ int run_core(const Options& options) {
 
     spdlog::info("Starting vipd {} with {}", VIPD_VERSION, path);
     auto loop = EventLoop::create();
-    const int code =
-        loop ? serve(*loop, options, std::move(*loaded), net_namespace, std::move(tell_parent))
-             : failed(kExitFatal, loop.error().message, console);
+    std::optional<control::Resume> upgrade;
+    const int code = loop ? serve(*loop,
+                                  options,
+                                  std::move(*loaded),
+                                  net_namespace,
+                                  std::move(tell_parent),
+                                  upgrade)
+                          : failed(kExitFatal, loop.error().message, console);
+    if (upgrade) return go_over(options, *upgrade, console);
     ::unlink(pid_path.c_str());
     return code;
 }

@@ -99,7 +99,9 @@ void Instance::carry_out(const Action& action, TimePoint now) {
                                        .state = machine_.state,
                                        .priority = machine_.priority,
                                        .at_ns = to_ns(now),
-                                       .announced_ns = announcing_.first_ns});
+                                       .announced_ns = announcing_.first_ns,
+                                       .heard_ns = heard_ns_,
+                                       .heard_priority = heard_priority_});
     } else if (const auto* line = std::get_if<Log>(&action)) {
         std::string key;
         if (line->caused_by_peer())
@@ -260,6 +262,8 @@ void Instance::receive(const Envelope& envelope, TimePoint now) {
     if (settings_.ah) ah_sequence_ = decoded->ah_sequence;
     if (decoded->advert.priority == kResignPriority) ++counters_.priority_zero_rx;
     note(*decoded);
+    heard_ns_ = to_ns(now);
+    heard_priority_ = decoded->advert.priority;
     deliver(Heard{decoded->advert.priority, decoded->advert.interval, decoded->source}, now);
 }
 

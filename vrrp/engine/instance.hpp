@@ -112,6 +112,8 @@ class Instance {
     Announcer::Client announcing_;
     /// The highest seen or sent: a new master goes on where the old one has stopped (keepalived).
     std::optional<std::uint32_t> ah_sequence_;
+    std::uint64_t heard_ns_ = 0;  ///< the last advert taken
+    std::uint8_t heard_priority_ = 0;
 
     struct Counters {
         std::uint64_t advert_rx = 0;

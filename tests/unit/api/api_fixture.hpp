@@ -37,6 +37,14 @@ class FakeBackend final : public control::Backend {
         if (!reload_error.empty()) return fail(reload_error);
         return {};
     }
+    Result<std::string> drain(const control::DrainTarget& target, Millis limit) override {
+        drained.emplace_back(target, limit);
+        return std::string("draining it");
+    }
+    Result<std::string> upgrade() override { return fail("vipd is starting or stopping"); }
+    Result<std::string> undrain(const control::DrainTarget& target) override {
+        return fail(target.node() ? "node is not being drained" : "not being drained");
+    }
     Result<std::string> handover(const std::string& instance, Millis hold) override {
         note_thread();
         handovers.emplace_back(instance, hold);
@@ -59,6 +67,7 @@ class FakeBackend final : public control::Backend {
     std::atomic<int> reload_calls = 0;
     mutable std::atomic<int> scan_calls = 0;
     std::vector<std::pair<std::string, Millis>> handovers;
+    std::vector<std::pair<control::DrainTarget, Millis>> drained;
     std::uint32_t flow_count = 0;
     std::thread::id loop_thread;
     mutable std::atomic<bool> wrong_thread = false;

@@ -57,11 +57,12 @@ TEST(StatusJson, SaysAllOfAStatus) {
             "rates": {"packets": 0.0, "bytes": 0.0, "connections": 0.0},
             "next_hop": {"interface": "eth0", "mac": "02:00:00:00:00:02",
                          "source_mac": "02:00:00:00:00:01", "mtu": 1500}}]}],
-      "sync": {"enabled": true, "peers": [
+      "sync": {"enabled": true, "gate_ms": null, "peers": [
           {"address": "192.0.2.2:8849", "connected": true, "synced": true, "snapshot": "done",
-           "flows_sent": 130, "flows_received": 7, "lag_ms": 12, "last_error": "",
+           "progress": null, "flows_sent": 130, "flows_received": 7, "lag_ms": 12, "last_error": "",
            "counters": {"reject_auth": 2}}],
-        "counters": {"reject_unknown_peer": 1}},
+        "counters": {"reject_unknown_peer": 1}, "ipvs": null},
+      "checkpoint": null, "drains": [], "failovers": [],
       "flow_table": {"slots": 1048576, "used": 124},
       "lease": {"enabled": true, "held": true, "remaining_ms": 3000},
       "interfaces": [
@@ -82,6 +83,32 @@ TEST(StatusJson, ListsAreArraysAndCountersObjectsWhenThereIsNothing) {
     EXPECT_EQ(json["verdicts"], Json::object());
     EXPECT_EQ(json["counters"], Json::object());
     EXPECT_TRUE(json["config"]["last_reload"].is_null());
+}
+
+TEST(StatusJson, SaysWhatLvsSyncDaemonDoes) {
+    auto status = sample_status();
+    status.sync.ipvs = sample_ipvs_sync();
+    EXPECT_EQ(to_json(status)["sync"]["ipvs"], Json::parse(R"({
+        "interface": "eth1", "sync_id": 7, "version": 1, "master": true, "backup": false,
+        "problem": "", "counters": {"connections_sent": 9, "flows_stored": 4}})"));
+}
+
+TEST(StatusJson, SaysWhatIsDrainedKeptAndTakenOver) {
+    auto status = sample_status();
+    add_state(status);
+    const auto json = to_json(status);
+    EXPECT_EQ(json["sync"]["gate_ms"], 1500);
+    EXPECT_EQ(json["sync"]["peers"][0]["progress"], 43);
+    EXPECT_EQ(json["checkpoint"], Json::parse(R"({"path": "/var/lib/vipd/flows", "saved": 1000,
+        "flows": 7, "restored": 5, "failures": 1, "problem": "disk full"})"));
+    EXPECT_EQ(json["drains"], Json::parse(R"([
+        {"target": "real 10.1.0.2:80", "since": 900, "limit": 1200, "connections": 3,
+         "state": "draining", "took_ms": null},
+        {"target": "node", "since": 900, "limit": 1200, "connections": 0, "state": "drained",
+         "took_ms": 2500}])"));
+    EXPECT_EQ(json["failovers"], Json::parse(R"([
+        {"instance": "VI_1", "at": 1000, "reason": "the master was silent", "detection_us": 301200,
+         "announcement_us": 450, "core_us": null}])"));
 }
 
 TEST(StatusJson, NamesTheStateOfARealServer) {

@@ -137,6 +137,20 @@ TEST(Metrics, CountEachKindOfThing) {
               "vipd_sync_peer_flows_sent_total{peer=\"192.0.2.2:8849\"} 130\n"
               "vipd_sync_peer_flows_received_total{peer=\"192.0.2.2:8849\"} 7\n"
               "vipd_sync_peer_events_total{peer=\"192.0.2.2:8849\",event=\"reject_auth\"} 2\n");
+    auto ipvs = sample_status();
+    ipvs.sync.ipvs = sample_ipvs_sync();
+    EXPECT_EQ(lines(metrics_of(ipvs), "vipd_ipvs_sync_running{"),
+              "vipd_ipvs_sync_running{part=\"master\"} 1\n"
+              "vipd_ipvs_sync_running{part=\"backup\"} 0\n");
+    add_state(ipvs);
+    EXPECT_EQ(lines(metrics_of(ipvs), "vipd_failover"),
+              "vipd_failovers_total 4\n"
+              "vipd_failover_step_seconds{vrrp_instance=\"VI_1\",step=\"detection\"} 0.3012\n"
+              "vipd_failover_step_seconds{vrrp_instance=\"VI_1\",step=\"announcement\"} 0.00045\n");
+    EXPECT_EQ(lines(metrics_of(ipvs), "vipd_drain_connections{"),
+              "vipd_drain_connections{target=\"real 10.1.0.2:80\"} 3\n"
+              "vipd_drain_connections{target=\"node\"} 0\n");
+    EXPECT_EQ(lines(metrics_of(ipvs), "vipd_checkpoint_flows"), "vipd_checkpoint_flows 7\n");
     EXPECT_EQ(lines(text, "vipd_flow_table"),
               "vipd_flow_table_slots 1048576\nvipd_flow_table_used 124\n");
     EXPECT_EQ(lines(text, "vipd_process_restarts_total{role=\"check\"}"),

@@ -99,13 +99,36 @@ inline control::Status sample_status() {
     peer.flows_received = 7;
     peer.lag = Millis(12);
     peer.counters = {{"reject_auth", 2}};
-    status.sync = {true, {peer}, {{"reject_unknown_peer", 1}}};
+    status.sync.enabled = true;
+    status.sync.peers = {peer};
+    status.sync.counters = {{"reject_unknown_peer", 1}};
     status.table = {1048576, 124};
     status.lease = {true, true, Millis(3000)};
     status.verdicts = {{"tx", 1000, 500000}, {"pass_not_service", 0, 0}};
     status.interfaces = {{"eth0", 2, true, true}, {"eth1", 3, false, false}};
     status.counters = {{"ipc_malformed", 0}};
     return status;
+}
+
+inline control::IpvsSyncStatus sample_ipvs_sync() {
+    control::IpvsSyncStatus ipvs;
+    ipvs.interface = "eth1";
+    ipvs.sync_id = 7;
+    ipvs.master = true;
+    ipvs.counters = {{"connections_sent", 9}, {"flows_stored", 4}};
+    return ipvs;
+}
+
+/// What a status has only now and then.
+inline void add_state(control::Status& status) {
+    status.sync.gate = Millis(1500);
+    status.sync.peers[0].progress = 43;
+    status.checkpoint = {"/var/lib/vipd/flows", 1000, 7, 5, 1, "disk full"};
+    status.drains = {{"real 10.1.0.2:80", 900, 1200, 3, "draining", std::nullopt},
+                     {"node", 900, 1200, 0, "drained", Millis(2500)}};
+    status.failovers = {
+        {"VI_1", 1000, "the master was silent", Micros(301'200), Micros(450), std::nullopt}};
+    status.failover_count = 4;
 }
 
 inline dataplane::Flow sample_flow(std::uint16_t client_port = 40000) {

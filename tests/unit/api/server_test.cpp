@@ -238,6 +238,47 @@ TEST_F(ApiServer, Reloads) {
     EXPECT_EQ(error_of(refused), "keepalived.conf:3:1: missing '}'");
 }
 
+TEST_F(ApiServer, Drains) {
+    auto& api = start();
+    for (const auto* good :
+         {R"({"real": "10.1.0.2:80"})",
+          R"({"real": "[2001:db8::2]:80", "service": "[2001:db8::1]:53/UDP", "limit_ms": 5000})",
+          R"({"service": "10.0.0.1:80"})",
+          R"({"node": true})"})
+        EXPECT_EQ(post(socket_, "/v1/drain", good).status, 200) << good;
+    const auto ip = [](const char* text) { return *IpAddress::parse(text); };
+    using Target = control::DrainTarget;
+    const std::vector<std::pair<Target, Millis>> expected = {
+        {Target{std::nullopt, Endpoint{ip("10.1.0.2"), 80}}, Millis(300'000)},
+        {Target{ServiceKey{{ip("2001:db8::1"), 53}, Protocol::Udp},
+                Endpoint{ip("2001:db8::2"), 80}},
+         Millis(5000)},
+        {Target{ServiceKey{{ip("10.0.0.1"), 80}, Protocol::Tcp}, std::nullopt}, Millis(300'000)},
+        {Target{}, Millis(300'000)}};
+    EXPECT_EQ(api.backend.drained, expected);
+    for (const auto* bad : {"",
+                            "{}",
+                            "[]",
+                            R"({"node": false})",
+                            R"({"real": "10.1.0.2"})",
+                            R"({"real": "10.1.0.0/24:80"})",
+                            R"({"real": 7})",
+                            R"({"service": "10.0.0.1:80/ICMP"})",
+                            R"({"node": true, "real": "10.1.0.2:80"})",
+                            R"({"real": "10.1.0.2:80", "limit_ms": 86400001})"})
+        EXPECT_EQ(post(socket_, "/v1/drain", bad).status, 400) << bad;
+    const auto refused = post(socket_, "/v1/undrain", R"({"node": true})");
+    EXPECT_EQ(refused.status, 409);
+    EXPECT_EQ(error_of(refused), "node is not being drained");
+}
+
+TEST_F(ApiServer, PassesOnWhyThereIsNoUpgrade) {
+    start();
+    const auto refused = post(socket_, "/v1/upgrade");
+    EXPECT_EQ(refused.status, 409);
+    EXPECT_EQ(error_of(refused), "vipd is starting or stopping");
+}
+
 TEST_F(ApiServer, HandsOver) {
     auto& api = start();
     const auto good = post(socket_, "/v1/handover", R"({"instance": "VI_1", "hold_ms": 5000})");

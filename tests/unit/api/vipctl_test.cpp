@@ -103,6 +103,43 @@ TEST(VipctlStatus, SaysWhatIsWrong) {
     EXPECT_NE(text.find("Connection refused\n"), std::string::npos);
 }
 
+TEST(VipctlStatus, ShowsLvsSyncDaemon) {
+    auto status = api::sample_status();
+    status.sync.ipvs = api::sample_ipvs_sync();
+    const auto shown = render_status(api::to_json(status), {});
+    EXPECT_NE(shown.find("eth1      master      7    9      4\n"), std::string::npos) << shown;
+    status.sync.ipvs->master = false;
+    status.sync.ipvs->problem = "no interface eth1";
+    const auto down = render_status(api::to_json(status), {});
+    EXPECT_NE(down.find("eth1      down"), std::string::npos) << down;
+    EXPECT_NE(down.find("no interface eth1\n"), std::string::npos) << down;
+}
+
+TEST(VipctlStatus, ShowsDrainsCheckpointAndTheGate) {
+    auto status = api::sample_status();
+    api::add_state(status);
+    const auto json = api::to_json(status);
+    const auto text = render_status(json, {});
+    for (const auto* line : {"done 43%",
+                             "VRRP waits for the peers' connections, 1s at most\n",
+                             "real 10.1.0.2:80 draining           3 ",
+                             "node             drained            0 ",
+                             "/var/lib/vipd/flows ",
+                             " disk full\n"})
+        EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+    bool left = false;
+    EXPECT_NE(drain_line(json, "real 10.1.0.2:80", left).find("3 connections left, until "),
+              std::string::npos);
+    EXPECT_TRUE(left);
+    EXPECT_EQ(drain_line(json, "node", left), "node: drained in 2s (0 connections left)\n");
+    EXPECT_FALSE(left);
+    EXPECT_EQ(drain_line(json, "real 10.1.0.9:80", left), "");
+    const auto failovers = render_failovers(json, {});
+    EXPECT_NE(failovers.find("VI_1       301.2ms     0.5ms    - the master was silent\n"),
+              std::string::npos)
+        << failovers;
+}
+
 TEST(VipctlStatus, TakesAnythingThatIsJson) {
     EXPECT_EQ(render_status(Json::object(), {}).substr(0, 5), "vipd ");
     const auto whole = sample();

@@ -3,7 +3,7 @@
 
 _vipctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="status flows handover reload metrics version"
+	local commands="status flows handover drain undrain failovers upgrade reload metrics version"
 	local command="" word
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		[[ " $commands " == *" $word "* ]] && command=$word && break
@@ -43,6 +43,7 @@ _vipctl() {
 		esac
 		;;
 	handover) words+=" --hold --wait" ;;
+	drain | undrain) words+=" real service node --service --limit --no-wait" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	[[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
