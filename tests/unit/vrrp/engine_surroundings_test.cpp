@@ -320,7 +320,7 @@ TEST_F(VrrpEngine, SpeaksAndHearsWithinAh) {
     transport.arrive(kEth0, raw.bytes());
     EXPECT_EQ(counter("protocol"), 1U);
     // It goes on where the lost master has stopped.
-    pass(kDown100);
+    pass(kDown100 + Millis(1));
     ASSERT_EQ(state(), State::Master);
     const Bytes& sent = transport.sent.front().bytes;
     EXPECT_EQ(sent.at(9), kProtocolAh);

@@ -137,6 +137,7 @@ TEST_F(VrrpRouting, StaticsAreThereWhileTheDaemonRuns) {
 TEST_F(VrrpRouting, AForeignRouteThatGoesIsNoResync) {
     run({instance()});
     become_master();
+    links.calls.clear();
     links.announce({LinkEvent::Kind::Route, 0, {}, true});
     deliver_events();
     EXPECT_EQ(links.count("links"), 0U);
