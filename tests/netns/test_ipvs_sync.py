@@ -147,6 +147,6 @@ def test_an_ipv6_group_and_an_interface_that_comes_later(lab):
     d1.write(text)
     d1.reload()
     wait_for(lambda: "late0" in ipvs(d1)["problem"], 5, lambda: f"{ipvs(d1)}")
-    d1.node.ip("link add late0 type dummy")
+    d1.node.ip("link add late0 type veth peer name late1")
     d1.node.ip("link set late0 up")
     wait_for(lambda: ipvs(d1)["problem"] == "" and ipvs(d1)["backup"], 5, lambda: f"{ipvs(d1)}")
