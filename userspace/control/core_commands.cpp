@@ -93,7 +93,7 @@ Result<std::string> Core::upgrade() {
                         *abi,
                         own));
     // The answer goes out first.
-    auto timer = loop_.at(loop_.now() + Millis(50), [this](TimePoint) {
+    auto timer = loop_.at(loop_.now() + Millis(200), [this](TimePoint) {
         Resume resume;
         resume.states = states_;
         if (vrrp_) std::tie(resume.vrrp, resume.channel) = vrrp_->leave();
