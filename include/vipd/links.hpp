@@ -23,7 +23,9 @@ struct Link {
     bool up = false;       ///< IFF_UP
     bool running = false;  ///< IFF_RUNNING: carrier and operationally up
     bool loopback = false;
-    bool router = false;  ///< forwards IPv6 that arrives here
+    bool router = false;        ///< forwards IPv6 that arrives here
+    int vlan_parent = 0;        ///< a VLAN of this interface; 0: it is none
+    std::uint16_t vlan_id = 0;  ///< of 802.1Q; 0 for any other tag
     bool operator==(const Link&) const = default;
 };
 

@@ -94,6 +94,11 @@ Result<const Link*> NextHopTracker::link(int ifindex) {
     return at == table_.end() ? nullptr : &at->second;
 }
 
+bool NextHopTracker::one_tag(const Link& out) const {
+    const auto parent = table_.find(out.vlan_parent);
+    return out.vlan_id != 0 && parent != table_.end() && parent->second.vlan_parent == 0;
+}
+
 void NextHopTracker::lose(Entry& entry, std::string reason) {
     entry.hop.reset();
     entry.reason = std::move(reason);
@@ -133,6 +138,8 @@ void NextHopTracker::look(const IpAddress& address, Entry& entry, TimePoint now)
         entry.ifindex = 0;
         entry.neighbour = {};
         entry.probe = TimePoint::max();
+    } else if ((*out)->vlan_parent != 0 && !one_tag(**out)) {
+        lose_way(entry, "interface " + (*out)->name + " takes another tag than one of 802.1Q", now);
     } else {
         look_neighbour(address, *route, **out, entry, now);
     }
@@ -161,13 +168,14 @@ void NextHopTracker::look_neighbour(
                  (entry.failed ? " does not answer" : " is not resolved"));
         return;
     }
-    entry.hop = NextHop{.ifindex = route.ifindex,
+    entry.hop = NextHop{.ifindex = out.vlan_parent != 0 ? out.vlan_parent : route.ifindex,
                         .destination = *mac,
                         .source = out.mac,
                         .mtu = route.mtu != 0 ? std::min(route.mtu, out.mtu) : out.mtu,
                         .source_address = route.source,
                         .local = false,
-                        .gateway = route.next_hop != address};
+                        .gateway = route.next_hop != address,
+                        .vlan = out.vlan_id};
 }
 
 void NextHopTracker::probe(Entry& entry, bool resolved, TimePoint now) {

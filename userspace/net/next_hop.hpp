@@ -23,13 +23,14 @@ namespace vipd::net {
 
 /// A resolved way. Where `local`, the destination is an address of this host and the MACs are zero.
 struct NextHop {
-    int ifindex = 0;
+    int ifindex = 0;  ///< the interface that frames go out of: of a VLAN the parent
     MacAddress destination{};
     MacAddress source{};
     std::uint32_t mtu = 0;
     IpAddress source_address;  ///< what the kernel would send from: TUN's outer source
     bool local = false;
-    bool gateway = false;  ///< not on link: DR cannot work unless the gateway knows the VIP
+    bool gateway = false;    ///< not on link: DR cannot work unless the gateway knows the VIP
+    std::uint16_t vlan = 0;  ///< VID of the tag to send with; 0: none
     bool operator==(const NextHop&) const = default;
 };
 
@@ -90,6 +91,8 @@ class NextHopTracker {
     /// nullptr: there is no such interface.
     Result<const Link*> link(int ifindex);
     void look_all(TimePoint when);
+    /// A VLAN of an interface that is none itself.
+    bool one_tag(const Link& out) const;
 
     Links& links_;
     std::map<IpAddress, Entry> entries_;

@@ -5,11 +5,13 @@
 #include <netlink/msg.h>
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
 #include <cstddef>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -39,8 +41,20 @@ class Attributes {
         return out;
     }
 
+    static Result<Attributes> parse_nested(const nlattr* in, const Policy& policy) {
+        Attributes out;
+        if (in == nullptr) return out;
+        const int error = nla_parse_nested(out.table_.data(),
+                                           Max,
+                                           const_cast<nlattr*>(in),
+                                           const_cast<nla_policy*>(policy.data()));
+        if (error < 0) return fail("netlink: malformed message", EBADMSG);
+        return out;
+    }
+
     bool has(int type) const { return at(type) != nullptr; }
     std::uint32_t u32(int type) const { return has(type) ? nla_get_u32(at(type)) : 0; }
+    std::uint16_t u16(int type) const { return has(type) ? nla_get_u16(at(type)) : 0; }
     std::string string(int type) const { return has(type) ? nla_get_string(at(type)) : ""; }
     const nlattr* at(int type) const { return table_[static_cast<std::size_t>(type)]; }
     std::span<const std::uint8_t> bytes(int type) const {
@@ -91,6 +105,8 @@ LinkAttributes::Policy link_policy() {
     LinkAttributes::Policy policy{};
     policy[IFLA_IFNAME] = kName;
     policy[IFLA_MTU] = kU32;
+    policy[IFLA_LINK] = kU32;
+    policy[IFLA_LINKINFO] = {.type = NLA_NESTED, .minlen = 0, .maxlen = 0};
     return policy;
 }
 
@@ -103,6 +119,34 @@ bool forwards_ipv6(const nlattr* families) {
     const nlattr* family = child(families, AF_INET6);
     const nlattr* settings = family == nullptr ? nullptr : child(family, IFLA_INET6_CONF);
     return settings != nullptr && nla_len(settings) >= 4 && nla_get_u32(settings) != 0;
+}
+
+using LinkInfo = Attributes<IFLA_INFO_MAX>;
+LinkInfo::Policy link_info_policy() {
+    LinkInfo::Policy policy{};
+    policy[IFLA_INFO_KIND] = {.type = NLA_STRING, .minlen = 1, .maxlen = 32};
+    policy[IFLA_INFO_DATA] = {.type = NLA_NESTED, .minlen = 0, .maxlen = 0};
+    return policy;
+}
+
+using VlanInfo = Attributes<IFLA_VLAN_MAX>;
+VlanInfo::Policy vlan_info_policy() {
+    constexpr nla_policy kU16{.type = NLA_U16, .minlen = 2, .maxlen = 2};
+    VlanInfo::Policy policy{};
+    policy[IFLA_VLAN_ID] = kU16;
+    policy[IFLA_VLAN_PROTOCOL] = kU16;
+    return policy;
+}
+
+Result<> read_vlan(const LinkAttributes& attributes, Link& link) {
+    auto info = LinkInfo::parse_nested(attributes.at(IFLA_LINKINFO), link_info_policy());
+    if (!info) return fail(std::move(info.error()));
+    if (info->string(IFLA_INFO_KIND) != "vlan") return {};
+    auto vlan = VlanInfo::parse_nested(info->at(IFLA_INFO_DATA), vlan_info_policy());
+    if (!vlan) return fail(std::move(vlan.error()));
+    link.vlan_parent = static_cast<int>(attributes.u32(IFLA_LINK));
+    if (vlan->u16(IFLA_VLAN_PROTOCOL) == htons(ETH_P_8021Q)) link.vlan_id = vlan->u16(IFLA_VLAN_ID);
+    return {};
 }
 
 using AddressAttributes = Attributes<IFA_MAX>;
@@ -219,6 +263,7 @@ Result<Link> decode_link(const nlmsghdr& message) {
     link.running = (header.ifi_flags & IFF_RUNNING) != 0;
     link.loopback = (header.ifi_flags & IFF_LOOPBACK) != 0;
     link.router = forwards_ipv6(attributes->at(IFLA_AF_SPEC));
+    if (auto vlan = read_vlan(*attributes, link); !vlan) return fail(std::move(vlan.error()));
     return link;
 }
 

@@ -161,6 +161,33 @@ TEST_F(NextHopTest, FollowsARouteToTheGatewayAndTakesTheSmallerMtu) {
               (NextHop{3, kOtherMac, links.table[3].mac, 1400, ip("10.1.0.1"), false, true}));
 }
 
+TEST_F(NextHopTest, AVlanIsItsParentAndATag) {
+    Link& vlan = links.add_link(4, "eth0.7");
+    vlan.vlan_parent = 2;
+    vlan.vlan_id = 7;
+    links.routes[kReal] = {4, kReal, kSource, 0, false};
+    links.neighbours[{4, kReal}] = kMac;
+    watch();
+    run(0s);
+    const auto update = only_update();
+    ASSERT_TRUE(update.hop);
+    EXPECT_EQ(*update.hop, (NextHop{2, kMac, links.table[4].mac, 1500, kSource, false, false, 7}));
+}
+
+TEST_F(NextHopTest, AVlanOfAVlanIsNoWay) {
+    links.add_link(4, "eth0.7").vlan_parent = 2;
+    links.table[4].vlan_id = 7;
+    links.add_link(5, "eth0.7.8").vlan_parent = 4;
+    links.table[5].vlan_id = 8;
+    links.routes[kReal] = {5, kReal, kSource, 0, false};
+    links.neighbours[{5, kReal}] = kMac;
+    watch();
+    run(0s);
+    const auto update = only_update();
+    EXPECT_FALSE(update.hop);
+    EXPECT_EQ(update.reason, "interface eth0.7.8 takes another tag than one of 802.1Q");
+}
+
 TEST_F(NextHopTest, ALostRouteIsALostWay) {
     watch();
     links.neighbours[{2, kReal}] = kMac;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <memory>
@@ -72,6 +73,45 @@ Message link_message() {
     return message;
 }
 
+// eth0.7 on interface 3: IFLA_INFO_KIND "vlan"; in IFLA_INFO_DATA the VID and the protocol.
+Message vlan_message(std::uint8_t protocol_high, std::uint8_t protocol_low) {
+    return link_message()
+        .attribute(IFLA_LINK, {3, 0, 0, 0})
+        .attribute(IFLA_LINKINFO,
+                   {9,
+                    0,
+                    IFLA_INFO_KIND,
+                    0,
+                    'v',
+                    'l',
+                    'a',
+                    'n',
+                    0,
+                    0,
+                    0,
+                    0,  //
+                    20,
+                    0,
+                    IFLA_INFO_DATA,
+                    0,  //
+                    6,
+                    0,
+                    IFLA_VLAN_ID,
+                    0,
+                    7,
+                    0,
+                    0,
+                    0,  //
+                    6,
+                    0,
+                    IFLA_VLAN_PROTOCOL,
+                    0,
+                    protocol_high,
+                    protocol_low,
+                    0,
+                    0});
+}
+
 Message route_message() {
     rtmsg header{};
     header.rtm_family = AF_INET;
@@ -95,7 +135,8 @@ Message neighbour_message(std::uint16_t state) {
 
 TEST(NlDecode, EveryTruncationIsAnErrorOrAShorterValueNeverACrash) {
     std::size_t errors = 0;
-    for (const Message& message : {link_message(), route_message(), neighbour_message(NUD_STALE)}) {
+    for (const Message& message :
+         {link_message(), vlan_message(0x81, 0), route_message(), neighbour_message(NUD_STALE)}) {
         for (std::size_t length = sizeof(nlmsghdr); length <= message.size(); ++length) {
             const auto bytes = message.cut(length);
             const auto& header = *reinterpret_cast<const nlmsghdr*>(bytes.get());
@@ -108,6 +149,20 @@ TEST(NlDecode, EveryTruncationIsAnErrorOrAShorterValueNeverACrash) {
     }
     EXPECT_GT(errors, 0U);
     EXPECT_TRUE(link_message().decode(decode_link));
+}
+
+TEST(NlDecode, ReadsOfAVlanItsParentAndItsTag) {
+    const auto plain = link_message().decode(decode_link);
+    ASSERT_TRUE(plain);
+    EXPECT_EQ(plain->vlan_parent, 0);
+    const auto vlan = vlan_message(0x81, 0).decode(decode_link);
+    ASSERT_TRUE(vlan);
+    EXPECT_EQ(vlan->vlan_parent, 3);
+    EXPECT_EQ(vlan->vlan_id, 7);
+    const auto service_tag = vlan_message(0x88, 0xa8).decode(decode_link);
+    ASSERT_TRUE(service_tag);
+    EXPECT_EQ(service_tag->vlan_parent, 3);
+    EXPECT_EQ(service_tag->vlan_id, 0);
 }
 
 TEST(NlDecode, RefusesAttributesThatLie) {
