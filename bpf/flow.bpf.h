@@ -32,6 +32,8 @@ struct flow_view {
 	__u16 generation;
 	__u8 flags;
 	__u8 live; /* not expired */
+	__u8
+	    known; /* `flow` was found: said to functions that cannot take it */
 };
 
 static __always_inline struct vipd_flow *flow_at(__u64 hash, __u32 i,
@@ -161,7 +163,7 @@ static __always_inline void flow_refresh(const struct flow_view *view,
 	int changed, news;
 
 	if (p->key.protocol == IPPROTO_TCP)
-		state = vipd_tcp_next(state, p->tcp_event);
+		state = vipd_tcp_next(state, p->tcp_event, p->direction);
 	changed = state != view->state;
 	news = changed || (view->flags & VIPD_FLOW_ONE_PACKET);
 	if (changed || view->flags) {

@@ -122,6 +122,25 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VIPD_MAX_REALS);
+	__type(key, struct vipd_service_key);
+	__type(value, struct vipd_nat_real);
+} vipd_nat_reals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct vipd_fragment_key);
+	__type(value, struct vipd_fragment);
+} vipd_fragments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 12);
+} vipd_wanted SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, VIPD_MAX_CLAIMS);
 	__type(key, struct vipd_claim_key);
 	__type(value, struct vipd_claim);

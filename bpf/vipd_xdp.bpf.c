@@ -13,13 +13,13 @@
 #endif
 
 #include "bpf/maps.bpf.h"
-#include "bpf/parse.bpf.h"
+#include "bpf/packet.bpf.h"
 #include "bpf/stats.bpf.h"
 #include "bpf/match.bpf.h"
 #include "bpf/flow.bpf.h"
 #include "bpf/pick.bpf.h"
 #include "bpf/forward.bpf.h"
-#include "bpf/arp.bpf.h"
+#include "bpf/reply.bpf.h"
 
 static __always_inline int usable(const struct vipd_real *real)
 {
@@ -71,151 +71,182 @@ static __always_inline __u32 real_of_flow(const struct flow_view *view,
 	return VIPD_CONTINUE;
 }
 
-/* Chooses a real for a connection that has none and stores it. */
-static __always_inline __u32 new_flow(const struct flow_view *view,
-				      const struct vipd_service *service,
-				      const struct segment *p, __u64 hash,
-				      struct vipd_real **real, __u32 *id,
-				      __u32 *connections)
+/* The real for a connection without a flow. */
+struct choice {
+	__u32 real;
+	__u32 connections; /* made by this packet: 0 or 1 */
+};
+
+/*
+ * Chooses a real for a connection that has none and stores it. Not static, for
+ * the verifier's sake and to keep the way of all other packets short.
+ */
+__noinline __u32 new_flow(const struct flow_view *view,
+			  const struct vipd_service *service,
+			  const struct segment *p, struct choice *choice)
 {
-	struct newcomer new = {
-	    .hash = hash,
-	    .slot = view->slot,
-	    .version = view->version,
-	    .known = view->flow != NULL,
-	};
+	struct newcomer new = {};
+	struct vipd_real *real;
 	__u32 state = VIPD_FLOW_ESTABLISHED;
-	__u32 verdict;
+	__u32 verdict, id; /* before Linux 6.2 a map's key is on the stack */
 	int fresh = 1;
 
+	if (!view || !service || !p || !choice)
+		return VIPD_DROP_NO_REAL;
 	if (p->key.protocol == IPPROTO_TCP) {
 		/* From NONE: a connection met midway is taken as established,
 		 * which carries it over a lost table.
 		 */
-		state = vipd_tcp_next(VIPD_FLOW_NONE, p->tcp_event);
+		state = vipd_tcp_next(VIPD_FLOW_NONE, p->tcp_event,
+				      VIPD_FROM_CLIENT_ONLY);
 		fresh = state == VIPD_FLOW_SYN_RECV;
 		if (!fresh && settling())
 			return VIPD_DROP_SETTLING;
 	}
-	*id = pick_real(service, p, fresh);
-	*real = bpf_map_lookup_elem(&vipd_reals, id);
-	if (!*real)
+	id = choice->real = pick_real(service, p, fresh);
+	real = bpf_map_lookup_elem(&vipd_reals, &id);
+	if (!real)
 		return VIPD_DROP_NO_REAL;
-	verdict = reachable(*real);
-	if (verdict == VIPD_DROP_NEIGHBOUR)
+	verdict = reachable(real);
+	if (verdict == VIPD_DROP_NEIGHBOUR || state == VIPD_FLOW_NONE)
 		return verdict;
-	if (state == VIPD_FLOW_NONE)
-		return verdict;
+	new.hash = p->hash;
+	new.slot = view->slot;
+	new.version = view->version;
+	new.known = view->known;
 	new.state = state;
-	new.real = *id;
-	new.generation = (*real)->generation;
+	new.real = id;
+	new.generation = real->generation;
 	if (flow_store(p, service, &new)) {
-		*connections = 1;
+		choice->connections = 1;
 		return verdict;
 	}
+	/* Its replies could not be told. */
+	if (real->method == VIPD_METHOD_NAT)
+		return VIPD_DROP_TABLE_FULL;
 	if (!fresh)
 		return verdict;
 	/* Not stored, it must go where its next packets will go. */
-	*id = pick_real(service, p, 0);
-	*real = bpf_map_lookup_elem(&vipd_reals, id);
-	return *real ? reachable(*real) : VIPD_DROP_NO_REAL;
+	id = choice->real = pick_real(service, p, 0);
+	real = bpf_map_lookup_elem(&vipd_reals, &id);
+	return real ? reachable(real) : VIPD_DROP_NO_REAL;
+}
+
+static __always_inline void count(const struct packet *p,
+				  const struct vipd_service *service, __u32 id,
+				  __u32 verdict, __u32 connections)
+{
+	if (verdict > VIPD_FORWARDED_NAT && verdict != VIPD_PASS_LOCAL)
+		return;
+	stats_counters(&vipd_service_st, service->id, p->ip_len, connections);
+	stats_counters(&vipd_real_st, id, p->ip_len, connections);
 }
 
 static __always_inline __u32 serve(struct xdp_md *ctx, struct packet *p,
-				   const struct vipd_service *service,
-				   __u64 hash, int *action)
+				   const struct vipd_service *service)
 {
 	struct segment *segment = &p->segment;
 	struct flow_view view = {};
+	struct choice choice = {};
 	struct vipd_real *real;
-	__u32 verdict, id, connections = 0;
+	__u32 verdict;
 
-	if (p->bad_l4)
+	if (p->flags & VIPD_PACKET_BAD_L4)
 		return VIPD_DROP_MALFORMED;
-	/* Never to the local stack: with the VIP on this host it would answer
-	 * the client itself.
-	 */
-	if (p->ip->ttl <= 1)
-		return VIPD_DROP_TTL;
+	if (p->ttl <= 1)
+		return answer_ttl(ctx, p);
 
-	segment->now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
-	flow_find(segment, hash, &view);
+	flow_find(segment, segment->hash, &view);
 	verdict = real_of_flow(&view, segment, &real);
 	if (verdict != VIPD_CONTINUE)
 		return verdict;
 	if (real) {
-		id = view.real;
+		choice.real = view.real;
+		if (real->method == VIPD_METHOD_NAT)
+			segment->direction = VIPD_FROM_CLIENT;
 		flow_refresh(&view, service, segment);
 		verdict = reachable(real);
 	} else {
-		verdict = new_flow(&view, service, segment, hash, &real, &id,
-				   &connections);
+		view.known = view.flow != NULL;
+		verdict = new_flow(&view, service, segment, &choice);
+		real = bpf_map_lookup_elem(&vipd_reals, &choice.real);
+		if (!real)
+			return verdict;
 	}
 	if (verdict == VIPD_CONTINUE)
-		verdict = forward_packet(ctx, p, real, action);
-	if (verdict == VIPD_FORWARDED_DR || verdict == VIPD_FORWARDED_TUN ||
-	    verdict == VIPD_PASS_LOCAL) {
-		stats_counters(&vipd_service_st, service->id, p->ip_len,
-			       connections);
-		stats_counters(&vipd_real_st, id, p->ip_len, connections);
-	}
+		verdict = forward_packet(ctx, p, real);
+	count(p, service, choice.real, verdict, choice.connections);
+	return verdict;
+}
+
+/*
+ * Relays an ICMP error to the real server of the connection that it is about,
+ * down or not. What is about none is left to the local stack, which heeds no
+ * such error of a connection that it does not have.
+ */
+__noinline __u32 relay_error(struct xdp_md *ctx, struct packet *p,
+			     const struct vipd_service *service)
+{
+	struct flow_view view = {};
+	struct vipd_real *real;
+	__u32 verdict;
+
+	if (!p || !service)
+		return VIPD_PASS_ICMP;
+	flow_find(&p->segment, p->segment.hash, &view);
+	if (!view.flow || !view.live)
+		return VIPD_PASS_NO_CONNECTION;
+	real = bpf_map_lookup_elem(&vipd_reals, &view.real);
+	if (!real || real->generation != view.generation)
+		return VIPD_PASS_NO_CONNECTION;
+	if (p->ttl <= 1)
+		return VIPD_DROP_TTL;
+	verdict = reachable(real);
+	if (verdict == VIPD_CONTINUE)
+		verdict = forward_packet(ctx, p, real);
+	count(p, service, view.real, verdict, 0);
 	return verdict;
 }
 
 /* The verdict, and for forwarded_* and answered_* the action. */
-static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p,
-				    int *action)
+static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p)
 {
-	struct cursor c = {.pos = (void *)(long)ctx->data,
-			   .end = (void *)(long)ctx->data_end};
+	__u32 verdict = parse_packet(ctx, p);
 	const struct vipd_service *service;
-	__u32 verdict;
-	__u64 hash;
 
-	p->segment.frame_len = (__u32)(c.end - c.pos);
-	p->eth = parse_ethhdr(&c);
-	if (!p->eth)
-		return VIPD_PASS_MALFORMED;
-	switch (p->eth->h_proto) {
-	case bpf_htons(ETH_P_IP):
-		break;
-	case bpf_htons(ETH_P_ARP):
-		return arp_verdict(&c);
-	case bpf_htons(ETH_P_8021Q):
-	case bpf_htons(ETH_P_8021AD):
-		return VIPD_PASS_VLAN;
-	case bpf_htons(ETH_P_IPV6):
-		return VIPD_PASS_IPV6;
-	default:
-		return VIPD_PASS_NOT_IP;
-	}
-	verdict = parse_ipv4(&c, p);
 	if (verdict != VIPD_CONTINUE)
 		return verdict;
-	hash = vipd_flow_hash(&p->segment.key, flow_seed0, flow_seed1);
-	flow_touch(hash);
+	p->segment.hash =
+	    vipd_flow_hash(&p->segment.key, flow_seed0, flow_seed1);
+	flow_touch(p->segment.hash);
 	service = match_service(&p->segment.key);
-	if (!service)
+	if (!service && !may_be_reply(&p->segment.key))
 		return VIPD_PASS_NO_SERVICE;
-	if (!for_this_station(p->eth, ctx->ingress_ifindex))
+	if (!frame_is_for_us(ctx))
 		return VIPD_PASS_OTHER_STATION;
 	if (forwarding_ended())
 		return VIPD_PASS_STOPPED;
-	return serve(ctx, p, service, hash, action);
+	if (!service)
+		return serve_reply(ctx, p);
+	p->segment.now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
+	if (p->flags & VIPD_PACKET_FIRST)
+		fragment_remember(p);
+	if (p->flags & VIPD_PACKET_QUOTED)
+		return relay_error(ctx, p, service);
+	return serve(ctx, p, service);
 }
 
 SEC("xdp")
 int vipd_ingress(struct xdp_md *ctx)
 {
-	struct packet p = {};
-	int action = XDP_DROP;
-	__u32 verdict = handle(ctx, &p, &action);
+	struct packet p = {.action = XDP_DROP};
+	__u32 verdict = handle(ctx, &p);
 
 	stats_verdict(verdict, p.segment.frame_len);
 	if (verdict >= VIPD_PASS_NO_SERVICE &&
 	    verdict <= VIPD_PASS_OTHER_STATION)
 		return XDP_PASS;
-	return action;
+	return p.action;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -15,7 +15,7 @@
 #endif
 
 #include "bpf/maps.bpf.h"
-#include "bpf/parse.bpf.h"
+#include "bpf/packet.bpf.h"
 #include "bpf/stats.bpf.h"
 #include "bpf/match.bpf.h"
 #include "bpf/pick.bpf.h"
@@ -52,7 +52,7 @@ static __always_inline struct vipd_real *lru_known(const struct segment *p,
 	if (!real || real->generation != flow->generation ||
 	    !(real->flags & VIPD_REAL_ALIVE))
 		return NULL;
-	state = vipd_tcp_next(flow->state, p->tcp_event);
+	state = vipd_tcp_next(flow->state, p->tcp_event, p->direction);
 	if (state != flow->state)
 		flow->state = state;
 	if (flow->last_seen != p->now)
@@ -72,40 +72,32 @@ lru_new(const struct vipd_service *service, const struct segment *p, __u32 *id)
 		return NULL;
 	flow.real = *id;
 	flow.last_seen = p->now;
-	flow.state = vipd_tcp_next(VIPD_FLOW_NONE, p->tcp_event);
+	flow.state = vipd_tcp_next(VIPD_FLOW_NONE, p->tcp_event,
+				   p->direction);
 	flow.generation = real->generation;
 	bpf_map_update_elem(&lru_flows, &p->key, &flow, BPF_ANY);
 	return real;
 }
 
-static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p,
-					int *action)
+static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p)
 {
-	struct cursor c = {.pos = (void *)(long)ctx->data,
-			   .end = (void *)(long)ctx->data_end};
+	__u32 verdict = parse_packet(ctx, p);
 	const struct vipd_service *service;
 	struct vipd_real *real;
-	__u32 verdict, id, connections = 0;
+	__u32 id, connections = 0;
 
-	p->segment.frame_len = (__u32)(c.end - c.pos);
-	p->eth = parse_ethhdr(&c);
-	if (!p->eth)
-		return VIPD_PASS_MALFORMED;
-	if (p->eth->h_proto != bpf_htons(ETH_P_IP))
-		return VIPD_PASS_NOT_IP;
-	verdict = parse_ipv4(&c, p);
 	if (verdict != VIPD_CONTINUE)
 		return verdict;
 	service = match_service(&p->segment.key);
 	if (!service)
 		return VIPD_PASS_NO_SERVICE;
-	if (!for_this_station(p->eth, ctx->ingress_ifindex))
+	if (!frame_is_for_us(ctx))
 		return VIPD_PASS_OTHER_STATION;
 	if (forwarding_ended())
 		return VIPD_PASS_STOPPED;
-	if (p->bad_l4)
+	if (p->flags & VIPD_PACKET_BAD_L4)
 		return VIPD_DROP_MALFORMED;
-	if (p->ip->ttl <= 1)
+	if (p->ttl <= 1)
 		return VIPD_DROP_TTL;
 	p->segment.now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
 	real = lru_known(&p->segment, &id);
@@ -117,7 +109,7 @@ static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p,
 		return VIPD_DROP_NO_REAL;
 	if (!(real->flags & VIPD_REAL_RESOLVED))
 		return VIPD_DROP_NEIGHBOUR;
-	verdict = forward_packet(ctx, p, real, action);
+	verdict = forward_packet(ctx, p, real);
 	stats_counters(&vipd_service_st, service->id, p->ip_len, connections);
 	stats_counters(&vipd_real_st, id, p->ip_len, connections);
 	return verdict;
@@ -126,15 +118,14 @@ static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p,
 SEC("xdp")
 int lru_ingress(struct xdp_md *ctx)
 {
-	struct packet p = {};
-	int action = XDP_DROP;
-	__u32 verdict = lru_handle(ctx, &p, &action);
+	struct packet p = {.action = XDP_DROP};
+	__u32 verdict = lru_handle(ctx, &p);
 
 	stats_verdict(verdict, p.segment.frame_len);
 	if (verdict >= VIPD_PASS_NO_SERVICE &&
 	    verdict <= VIPD_PASS_OTHER_STATION)
 		return XDP_PASS;
-	return action;
+	return p.action;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -41,6 +41,10 @@ std::string real_address(int n) {
     return "192.0.2." + std::to_string(10 + n);
 }
 
+std::string real_address6(int n) {
+    return "2001:db8:2::" + std::to_string(10 + n);
+}
+
 MacAddress real_mac(int n) {
     return {0x02, 0xbb, 0, 0, static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)};
 }
@@ -93,7 +97,7 @@ model::Service ProgramTest::service(std::uint16_t port,
                                     Protocol protocol,
                                     model::Method method) {
     model::Service service;
-    service.key = {{ip("10.0.0.100"), port}, protocol};
+    service.key = {{ip(kVip), port}, protocol};
     service.scheduler = scheduler;
     service.ring_size = 251;
     for (int n = 1; n <= reals; ++n) {
@@ -121,10 +125,25 @@ void ProgramTest::resolve(int n, int ifindex, std::uint32_t mtu, bool local) {
     hop.destination = real_mac(n);
     hop.source = kRouterMac;
     hop.mtu = mtu;
-    hop.tunnel_source = ip("10.0.0.1");
     hop.local = local;
-    const auto set = plane->set_next_hop(ip(real_address(n)), hop);
-    ASSERT_TRUE(set) << set.error().message;
+    set_hop(n, hop);
+}
+
+void ProgramTest::resolve_vlan(int n, std::uint16_t vlan) {
+    dataplane::NextHop hop;
+    hop.ifindex = 1;
+    hop.destination = real_mac(n);
+    hop.source = kRouterMac;
+    hop.vlan = vlan;
+    set_hop(n, hop);
+}
+
+void ProgramTest::set_hop(int n, dataplane::NextHop hop) {
+    for (const bool v6 : {false, true}) {
+        hop.tunnel_source = ip(v6 ? kDirector6 : kDirector);
+        const auto set = plane->set_next_hop(ip(v6 ? real_address6(n) : real_address(n)), hop);
+        ASSERT_TRUE(set) << set.error().message;
+    }
 }
 
 Outcome ProgramTest::run(const Bytes& packet, std::size_t metadata) {
@@ -166,7 +185,7 @@ Outcome ProgramTest::run(const Bytes& packet, std::size_t metadata) {
 }
 
 int ProgramTest::real_of(const Outcome& outcome) const {
-    if (outcome.verdict != "forwarded_dr" && outcome.verdict != "forwarded_tun") return 0;
+    if (!outcome.verdict.starts_with("forwarded")) return 0;
     return outcome.bytes.at(4) << 8 | outcome.bytes.at(5);
 }
 

@@ -21,8 +21,15 @@ namespace vipd::testing {
 
 inline constexpr MacAddress kRouterMac{0x02, 0xaa, 0, 0, 0, 0x01};
 
+inline constexpr const char* kVip = "10.0.0.100";
+inline constexpr const char* kVip6 = "2001:db8::100";
+/// Where this host's tunnels begin.
+inline constexpr const char* kDirector = "10.0.0.1";
+inline constexpr const char* kDirector6 = "2001:db8::1";
+
 /// Addresses and MACs that tests give to real server number `n`.
 std::string real_address(int n);
+std::string real_address6(int n);
 MacAddress real_mac(int n);
 
 struct Outcome {
@@ -52,6 +59,8 @@ class ProgramTest : public ::testing::Test {
     void remove(const model::Service& service);
     /// Resolves real `n`, out of interface `ifindex` (1: the one packets come from).
     void resolve(int n, int ifindex = 1, std::uint32_t mtu = 1500, bool local = false);
+    /// The same on a VLAN of interface 1.
+    void resolve_vlan(int n, std::uint16_t vlan);
 
     /// Runs one packet. `metadata`: bytes of XDP metadata in front of it.
     Outcome run(const Bytes& packet, std::size_t metadata = 0);
@@ -77,6 +86,9 @@ class ProgramTest : public ::testing::Test {
     void change_lease(const std::function<void(vipd_lease&)>& change);
     /// Sweeps the whole table once.
     void sweep_round(const std::function<void(const dataplane::Flow&)>& refresh = {});
+
+    /// Tells the way to both addresses of real `n`.
+    void set_hop(int n, dataplane::NextHop hop);
 
     std::string pin_dir;
     std::unique_ptr<dataplane::Dataplane> plane;

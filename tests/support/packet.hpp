@@ -57,12 +57,13 @@ inline IpAddress ip(std::string_view text) {
     return *address;
 }
 
-/// A TCP or UDP packet over IPv4, right in every field that is not set on purpose.
+/// A TCP or UDP packet over IPv4 or IPv6 (whichever `from` and `to` are), right in every field that
+/// is not set on purpose.
 struct PacketSpec {
     MacAddress to_mac{0x02, 0, 0, 0, 0, 0x01};
     MacAddress from_mac{0x02, 0, 0, 0, 0, 0x02};
-    std::uint16_t ether_type = 0x0800;
-    std::optional<std::uint16_t> vlan;
+    std::optional<std::uint16_t> ether_type;  ///< else as the family asks
+    std::vector<std::uint16_t> tags;          ///< VLAN, outermost first
 
     std::string from = "198.51.100.7";
     std::string to = "10.0.0.100";
@@ -71,6 +72,7 @@ struct PacketSpec {
     Protocol protocol = Protocol::Tcp;
     std::uint8_t tcp_flags = kSyn;
     std::string payload;
+    bool no_checksum = false;  ///< UDP without one
 
     std::uint8_t ttl = 64;
     std::uint8_t tos = 0;
@@ -78,7 +80,11 @@ struct PacketSpec {
     std::uint16_t fragment = kDontFragment;
     Bytes ip_options;
     Bytes tcp_options;
-    std::size_t padding = 0;  ///< behind the IP packet, as Ethernet pads short frames
+    std::uint32_t flow_label = 0;
+    std::uint8_t first_extension = 0;  ///< IPv6: protocol number of what stands in `extensions`
+    Bytes extensions;  ///< whole headers; in the last the protocol is still to be filled in
+    std::size_t last_extension = 0;  ///< where in them that one begins
+    std::size_t padding = 0;         ///< behind the IP packet, as Ethernet pads short frames
 
     // Lies.
     std::optional<std::uint8_t> ip_version;
@@ -98,11 +104,22 @@ inline void fix_ip_checksum(Bytes& frame, std::size_t at = kEthernetSize) {
     set16(frame, at + 10, internet_checksum(std::span(frame).subspan(at, size)));
 }
 
-inline Bytes build(const PacketSpec& spec) {
-    const IpAddress from = ip(spec.from);
-    const IpAddress to = ip(spec.to);
-    const bool tcp = spec.protocol == Protocol::Tcp;
+/// The checksum of TCP, UDP or ICMPv6 with the pseudo header before it.
+inline std::uint16_t l4_checksum(const IpAddress& from,
+                                 const IpAddress& to,
+                                 unsigned protocol,
+                                 std::span<const std::uint8_t> l4) {
+    Bytes pseudo;
+    put(pseudo, from.bytes());
+    put(pseudo, to.bytes());
+    put16(pseudo, protocol);
+    put16(pseudo, static_cast<unsigned>(l4.size()));
+    put(pseudo, l4);
+    return internet_checksum(pseudo);
+}
 
+inline Bytes build_l4(const PacketSpec& spec) {
+    const bool tcp = spec.protocol == Protocol::Tcp;
     Bytes l4;
     put16(l4, spec.from_port);
     put16(l4, spec.to_port);
@@ -120,42 +137,97 @@ inline Bytes build(const PacketSpec& spec) {
         put16(l4, 0);
     }
     l4.insert(l4.end(), spec.payload.begin(), spec.payload.end());
-    Bytes pseudo;
-    put(pseudo, from.bytes());
-    put(pseudo, to.bytes());
-    put16(pseudo, static_cast<unsigned>(spec.protocol));
-    put16(pseudo, static_cast<unsigned>(l4.size()));
-    put(pseudo, l4);
-    set16(l4, tcp ? 16 : 6, internet_checksum(pseudo));
+    const auto sum =
+        l4_checksum(ip(spec.from), ip(spec.to), static_cast<unsigned>(spec.protocol), l4);
+    set16(l4, tcp ? 16 : 6, tcp || sum != 0 ? sum : 0xffffU);
+    if (spec.no_checksum) set16(l4, 6, 0);
     if (spec.l4_size) l4.resize(*spec.l4_size);
+    return l4;
+}
 
-    Bytes frame;
-    put(frame, spec.to_mac);
-    put(frame, spec.from_mac);
-    if (spec.vlan) {
-        put16(frame, 0x8100);
-        put16(frame, *spec.vlan);
-    }
-    put16(frame, spec.ether_type);
-    const std::size_t ip_at = frame.size();
+inline Bytes build_v4(const PacketSpec& spec, const Bytes& l4) {
+    Bytes packet;
     const std::size_t header = 20 + spec.ip_options.size();
     const auto words = static_cast<std::uint8_t>(header / 4);
-    frame.push_back(static_cast<std::uint8_t>(spec.ip_version.value_or(4) << 4 |
-                                              spec.ip_header_words.value_or(words)));
-    frame.push_back(spec.tos);
-    put16(frame, spec.ip_total_length.value_or(static_cast<std::uint16_t>(header + l4.size())));
-    put16(frame, spec.id);
-    put16(frame, spec.fragment);
-    frame.push_back(spec.ttl);
-    frame.push_back(spec.ip_protocol.value_or(static_cast<std::uint8_t>(spec.protocol)));
-    put16(frame, 0);
-    put(frame, from.bytes());
-    put(frame, to.bytes());
-    put(frame, spec.ip_options);
-    fix_ip_checksum(frame, ip_at);
-    put(frame, l4);
+    packet.push_back(static_cast<std::uint8_t>(spec.ip_version.value_or(4) << 4 |
+                                               spec.ip_header_words.value_or(words)));
+    packet.push_back(spec.tos);
+    put16(packet, spec.ip_total_length.value_or(static_cast<std::uint16_t>(header + l4.size())));
+    put16(packet, spec.id);
+    put16(packet, spec.fragment);
+    packet.push_back(spec.ttl);
+    packet.push_back(spec.ip_protocol.value_or(static_cast<std::uint8_t>(spec.protocol)));
+    put16(packet, 0);
+    put(packet, ip(spec.from).bytes());
+    put(packet, ip(spec.to).bytes());
+    put(packet, spec.ip_options);
+    fix_ip_checksum(packet, 0);
+    put(packet, l4);
+    return packet;
+}
+
+inline Bytes build_v6(const PacketSpec& spec, const Bytes& l4) {
+    const std::uint8_t protocol =
+        spec.ip_protocol.value_or(static_cast<std::uint8_t>(spec.protocol));
+    Bytes packet;
+    put16(packet,
+          static_cast<unsigned>(spec.ip_version.value_or(6)) << 12 | unsigned{spec.tos} << 4 |
+              spec.flow_label >> 16);
+    put16(packet, spec.flow_label & 0xffff);
+    put16(packet,
+          spec.ip_total_length.value_or(
+              static_cast<std::uint16_t>(spec.extensions.size() + l4.size())));
+    packet.push_back(spec.extensions.empty() ? protocol : spec.first_extension);
+    packet.push_back(spec.ttl);
+    put(packet, ip(spec.from).bytes());
+    put(packet, ip(spec.to).bytes());
+    put(packet, spec.extensions);
+    if (!spec.extensions.empty()) packet.at(40 + spec.last_extension) = protocol;
+    put(packet, l4);
+    return packet;
+}
+
+/// The packet from the IP header on.
+inline Bytes build_packet(const PacketSpec& spec) {
+    const Bytes l4 = build_l4(spec);
+    return ip(spec.to).is_v4() ? build_v4(spec, l4) : build_v6(spec, l4);
+}
+
+/// An Ethernet frame around an IP packet.
+inline Bytes frame_of(const MacAddress& to,
+                      const MacAddress& from,
+                      std::span<const std::uint16_t> tags,
+                      std::span<const std::uint8_t> packet) {
+    Bytes frame;
+    put(frame, to);
+    put(frame, from);
+    for (const std::uint16_t tag : tags) {
+        put16(frame, 0x8100);
+        put16(frame, tag);
+    }
+    put16(frame, packet.empty() || packet[0] >> 4 != 6 ? 0x0800 : 0x86dd);
+    put(frame, packet);
+    return frame;
+}
+
+inline Bytes build(const PacketSpec& spec) {
+    const Bytes packet = build_packet(spec);
+    Bytes frame = frame_of(spec.to_mac, spec.from_mac, spec.tags, packet);
+    if (spec.ether_type) set16(frame, frame.size() - packet.size() - 2, *spec.ether_type);
     frame.resize(frame.size() + spec.padding);
     return frame;
+}
+
+/// Where the IP packet begins.
+inline std::size_t l3_of(const Bytes& frame) {
+    std::size_t at = 12;
+    while (frame.at(at) == 0x81 && frame.at(at + 1) == 0) at += 4;
+    return at + 2;
+}
+
+/// What stands behind the link header, padding and all.
+inline Bytes packet_of(const Bytes& frame) {
+    return {frame.begin() + static_cast<std::ptrdiff_t>(l3_of(frame)), frame.end()};
 }
 
 /// An ARP message for IPv4 over Ethernet.
@@ -183,56 +255,115 @@ inline Bytes build(const ArpSpec& spec) {
     return frame;
 }
 
-/// The frame as a router would send it on: new MACs, one hop less, header checksum from scratch.
-inline Bytes routed(Bytes frame, const MacAddress& to, const MacAddress& from) {
-    for (std::size_t i = 0; i < to.size(); ++i) {
-        frame.at(i) = to[i];
-        frame.at(to.size() + i) = from[i];
-    }
-    --frame.at(kEthernetSize + 8);
-    fix_ip_checksum(frame);
-    return frame;
+/// The packet with one hop less, header checksum from scratch.
+inline Bytes one_hop_less(Bytes packet) {
+    const bool v6 = packet.at(0) >> 4 == 6;
+    --packet.at(v6 ? 7 : 8);
+    if (!v6) fix_ip_checksum(packet, 0);
+    return packet;
 }
 
-/// A routed() frame inside of an IPIP tunnel (RFC 2003).
-inline Bytes tunnelled(const Bytes& frame, const std::string& source, const std::string& real) {
-    const std::size_t ip_at = kEthernetSize;
-    const unsigned length = static_cast<unsigned>(frame.at(ip_at + 2) << 8 | frame.at(ip_at + 3));
-    Bytes out(frame.begin(), frame.begin() + kEthernetSize);
-    out.push_back(0x45);
-    out.push_back(frame.at(ip_at + 1));  // TOS
-    put16(out, length + 20);
-    out.push_back(frame.at(ip_at + 4));  // id
-    out.push_back(frame.at(ip_at + 5));
-    put16(out, (frame.at(ip_at + 6) & 0x40U) << 8);  // DF alone
-    out.push_back(64);
-    out.push_back(4);
-    put16(out, 0);
-    put(out, ip(source).bytes());
-    put(out, ip(real).bytes());
-    fix_ip_checksum(out);
-    put(out, std::span(frame).subspan(ip_at));
+/// The frame as a router would send it on: new link header, one hop less.
+inline Bytes routed(const Bytes& frame,
+                    const MacAddress& to,
+                    const MacAddress& from,
+                    const std::vector<std::uint16_t>& tags = {}) {
+    return frame_of(to, from, tags, one_hop_less(packet_of(frame)));
+}
+
+/// What tells connections apart in the flow label of an outer IPv6 header: of the client's address
+/// and both ports, as they lie in memory.
+inline std::uint32_t flow_label(std::span<const std::uint8_t> client,
+                                std::uint16_t client_port,
+                                std::uint16_t vip_port) {
+    std::uint32_t word = 0;
+    for (std::size_t i = 0; i < client.size(); ++i) word ^= std::uint32_t{client[i]} << 8 * (i % 4);
+    const auto swapped = [](std::uint16_t port) {
+        return static_cast<std::uint32_t>((port << 8 & 0xff00) | port >> 8);
+    };
+    word ^= swapped(client_port) << 16 ^ swapped(vip_port);
+    return (word * 0x9e3779b1U) >> 16;
+}
+
+/// The packet behind an outer header from `source` to `real`; `label` for an outer IPv6 header.
+inline Bytes tunnelled(const Bytes& packet,
+                       const std::string& source,
+                       const std::string& real,
+                       std::uint32_t label) {
+    const bool inner_v6 = packet.at(0) >> 4 == 6;
+    PacketSpec outer;
+    outer.from = source;
+    outer.to = real;
+    outer.ttl = 64;
+    outer.ip_protocol = inner_v6 ? std::uint8_t{41} : std::uint8_t{4};
+    outer.flow_label = label;
+    if (inner_v6) {
+        outer.tos = static_cast<std::uint8_t>(packet.at(0) << 4 | packet.at(1) >> 4);
+        outer.id = 0;
+        outer.fragment = kDontFragment;
+    } else {
+        outer.tos = packet.at(1);
+        outer.id = static_cast<std::uint16_t>(packet.at(4) << 8 | packet.at(5));
+        outer.fragment = packet.at(6) & 0x40U ? kDontFragment : 0;
+    }
+    const std::size_t length = inner_v6 ? 40U + (packet.at(4) << 8 | packet.at(5))
+                                        : std::size_t(packet.at(2) << 8 | packet.at(3));
+    const Bytes whole(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(length));
+    Bytes out = ip(real).is_v4() ? build_v4(outer, whole) : build_v6(outer, whole);
+    put(out, std::span(packet).subspan(length));  // padding
     return out;
 }
 
-/// The ICMP "fragmentation needed" (RFC 1191) that a router sends about `frame`, which came to it.
-inline Bytes too_big_answer(const Bytes& frame, unsigned mtu) {
-    const std::span<const std::uint8_t> packet = std::span(frame).subspan(kEthernetSize);
-    const std::size_t quote = static_cast<std::size_t>(packet[0] & 0x0f) * 4 + 8;
-    Bytes icmp{3, 4, 0, 0, 0, 0};
-    put16(icmp, mtu);
-    put(icmp, packet.first(quote));
-    set16(icmp, 2, internet_checksum(icmp));
+/// An ICMP packet of the addresses' family.
+inline Bytes icmp_packet(const std::string& from,
+                         const std::string& to,
+                         std::uint8_t type,
+                         std::uint8_t code,
+                         std::uint32_t rest,
+                         std::span<const std::uint8_t> data,
+                         std::uint8_t ttl = 64,
+                         std::uint8_t tos = 0xc0) {
+    const bool v4 = ip(to).is_v4();
+    Bytes icmp{type, code, 0, 0};
+    put16(icmp, rest >> 16);
+    put16(icmp, rest & 0xffff);
+    put(icmp, data);
+    set16(icmp, 2, v4 ? internet_checksum(icmp) : l4_checksum(ip(from), ip(to), 58, icmp));
+    PacketSpec spec;
+    spec.from = from;
+    spec.to = to;
+    spec.ttl = ttl;
+    spec.tos = tos;
+    spec.id = 0;
+    spec.ip_protocol = v4 ? std::uint8_t{1} : std::uint8_t{58};
+    return v4 ? build_v4(spec, icmp) : build_v6(spec, icmp);
+}
+
+/// What a router answers about `frame`, which came to it: as much of it quoted as we do.
+inline Bytes icmp_answer(const Bytes& frame,
+                         std::uint8_t type,
+                         std::uint8_t code,
+                         std::uint32_t rest) {
+    const Bytes packet = packet_of(frame);
+    const bool v4 = packet.at(0) >> 4 == 4;
+    const std::size_t length =
+        v4 ? static_cast<std::size_t>(packet.at(0) & 0x0f) * 4 + 8
+           : std::min<std::size_t>(256, (40U + (packet.at(4) << 8 | packet.at(5))) & ~3U);
+    const auto address = [&](std::size_t at) {
+        const auto bytes = std::span(packet).subspan(at, v4 ? 4 : 16);
+        return (v4 ? IpAddress::v4(bytes.first<4>()) : IpAddress::v6(bytes.first<16>()))
+            .to_string();
+    };
+    const Bytes answer = icmp_packet(address(v4 ? 16 : 24),
+                                     address(v4 ? 12 : 8),
+                                     type,
+                                     code,
+                                     rest,
+                                     std::span(packet).first(length));
     Bytes out(frame.begin() + 6, frame.begin() + 12);
     put(out, std::span(frame).first(6));
-    put16(out, 0x0800);
-    put(out, Bytes{0x45, 0xc0});
-    put16(out, static_cast<unsigned>(20 + icmp.size()));
-    put(out, Bytes{0, 0, 0x40, 0, 64, 1, 0, 0});
-    put(out, packet.subspan(16, 4));  // from whom it was for
-    put(out, packet.subspan(12, 4));
-    fix_ip_checksum(out);
-    put(out, icmp);
+    put(out, std::span(frame).subspan(12, l3_of(frame) - 12));
+    put(out, answer);
     return out;
 }
 

@@ -146,7 +146,8 @@ std::string endpoint_text(const Json& of) {
 /// ipvsadm's word for how packets go to a real server.
 std::string forward_text(std::string_view method) {
     if (method == "DR") return "Route";
-    return method == "TUN" ? "Tunnel" : std::string(method);
+    if (method == "TUN") return "Tunnel";
+    return method == "NAT" ? "Masq" : std::string(method);
 }
 
 std::vector<Cell> service_row(const Json& service) {

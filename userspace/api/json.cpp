@@ -15,7 +15,9 @@ Json counters_json(const std::vector<ipc::Counter>& counters) {
 Json packets_json(const dataplane::PacketCounters& counters) {
     return {{"packets", counters.packets},
             {"bytes", counters.bytes},
-            {"connections", counters.connections}};
+            {"connections", counters.connections},
+            {"reply_packets", counters.reply_packets},
+            {"reply_bytes", counters.reply_bytes}};
 }
 
 Json rates_json(const control::Rates& rates) {

@@ -137,8 +137,7 @@ Status Core::status() {
         service.quorum_up = view.quorum_up;
         if (const auto counters = plane->counters(view.key)) service.counters = *counters;
         service.rates = forwarding_->rates(view.key);
-        service.method =
-            view.method == "TUN" ? model::Method::Tunnel : model::Method::DirectRouting;
+        service.method = view.method;
         for (const auto& real : view.reals) {
             RealStatus entry;
             entry.endpoint = real.endpoint;

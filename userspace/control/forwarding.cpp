@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 namespace vipd::control {
 
@@ -37,12 +38,41 @@ bool wants_sync(const config::Config& config) {
     return !config.vipd.sync_peers.empty() && config.vipd.sync_key_file.set;
 }
 
+// Why the method cannot work by this way.
+std::optional<std::string> unfit(const net::NextHop& hop,
+                                 const model::Real& real,
+                                 std::uint16_t service_port) {
+    if (hop.gateway && real.method == model::Method::DirectRouting)
+        return "is behind a gateway: DR needs it on link";
+    if (hop.local && real.method == model::Method::Nat && real.endpoint.port != service_port)
+        return "is this host: its packets are handed to the local stack, which NAT does not "
+               "rewrite";
+    return std::nullopt;
+}
+
+// NAT sends replies by the kernel's routes, which answer only where forwarding is on.
+std::optional<std::string> forwarding_off(const model::Model& model) {
+    for (const auto& [key, service] : model) {
+        const bool v4 = key.endpoint.address.is_v4();
+        const auto is_nat = [](const model::Real& real) {
+            return real.method == model::Method::Nat;
+        };
+        if (std::none_of(service.reals.begin(), service.reals.end(), is_nat)) continue;
+        const std::string name = v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
+        std::string value;
+        if (std::ifstream("/proc/sys/" + name) >> value && value == "0")
+            return fmt::format("{} is 0: replies of NAT real servers are dropped", name);
+    }
+    return std::nullopt;
+}
+
 dataplane::NextHop to_dataplane(const net::NextHop& hop) {
     dataplane::NextHop out;
     out.ifindex = hop.ifindex;
     out.destination = hop.destination;
     out.source = hop.source;
     out.mtu = hop.mtu;
+    out.vlan = hop.vlan;
     out.tunnel_source = hop.source_address;
     out.local = hop.local;
     return out;
@@ -85,15 +115,33 @@ Forwarding::Forwarding(EventLoop& loop,
       checkpoint_(loop, *dataplane_, say_) {
     for (const auto& [key, service] : dataplane_->model())
         digests_.rings[key] = sched::digest(service, sched::build_ring(service));
+    dataplane_->on_neighbour_wanted([this](int ifindex, const IpAddress& address) {
+        // One that cannot be sent is asked for again by the next packet.
+        (void)links_.probe_neighbour(ifindex, address);
+    });
 }
 
 Forwarding::~Forwarding() = default;
 
 std::vector<Forwarding::Interface> Forwarding::wanted_interfaces() const {
     std::map<std::string, Interface> wanted;
+    const auto links = links_.links();
+    const auto by_index = [&](int index) {
+        const auto same = [&](const Link& link) { return link.index == index; };
+        return std::find_if(links->begin(), links->end(), same);
+    };
+    // Frames of a VLAN are seen on the interface below it, tags and all; a VLAN's own has no XDP.
+    const auto add_link = [&](Link link) {
+        for (int below = 0; links && link.vlan_parent != 0 && below < 2; ++below)
+            if (const auto parent = by_index(link.vlan_parent); parent != links->end())
+                link = *parent;
+        wanted[link.name] = {link.index, link.name, link.mac};
+    };
     const auto add = [&](const std::string& name) {
-        const auto link = links_.link_by_name(name);
-        wanted[name] = link ? Interface{link->index, name, link->mac} : Interface{0, name, {}};
+        if (const auto link = links_.link_by_name(name))
+            add_link(*link);
+        else
+            wanted[name] = {0, name, {}};
     };
     if (!config_.vipd.interfaces.empty()) {
         for (const auto& name : config_.vipd.interfaces) add(*name);
@@ -105,15 +153,11 @@ std::vector<Forwarding::Interface> Forwarding::wanted_interfaces() const {
         }
         // What comes back from a real server's direction (and a director without VRRP) needs the
         // interfaces of the routes, too.
-        const auto links = links_.links();
         for (const auto& address : real_addresses(dataplane_->model())) {
             const auto route = links_.route_to(address);
             if (!route || route->local || !links) continue;
-            const auto link =
-                std::find_if(links->begin(), links->end(), [&](const Link& candidate) {
-                    return candidate.index == route->ifindex && !candidate.loopback;
-                });
-            if (link != links->end()) wanted[link->name] = {link->index, link->name, link->mac};
+            const auto link = by_index(route->ifindex);
+            if (link != links->end() && !link->loopback) add_link(*link);
         }
     }
     std::vector<Interface> list;
@@ -434,12 +478,13 @@ std::vector<std::string> Forwarding::warnings() const {
             fmt::format("real server {} is not reachable: {}", address.to_string(), reason));
     for (const auto& [key, service] : dataplane_->model())
         for (const auto& real : service.reals)
-            if (const auto* hop = hops_.find(real.endpoint.address);
-                hop != nullptr && hop->gateway && real.method == model::Method::DirectRouting)
-                list.push_back(
-                    fmt::format("real server {} of {} is behind a gateway: DR needs it on link",
-                                real.endpoint.to_string(),
-                                key.to_string()));
+            if (const auto* hop = hops_.find(real.endpoint.address); hop != nullptr)
+                if (const auto why = unfit(*hop, real, key.endpoint.port))
+                    list.push_back(fmt::format("real server {} of {} {}",
+                                               real.endpoint.to_string(),
+                                               key.to_string(),
+                                               *why));
+    if (const auto off = forwarding_off(dataplane_->model())) list.push_back(*off);
     return list;
 }
 

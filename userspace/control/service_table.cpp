@@ -27,6 +27,7 @@ std::string name_of(const ServiceKey& key) {
 }
 
 model::Method method_of(const std::string& word) {
+    if (word == "NAT") return model::Method::Nat;
     return word == "TUN" ? model::Method::Tunnel : model::Method::DirectRouting;
 }
 
@@ -42,11 +43,8 @@ std::string keepalived_name(const Endpoint& endpoint, Protocol protocol) {
 }
 
 std::optional<std::string> unsupported(const config::VirtualServer& server) {
-    if (!server.key.endpoint.address.is_v4()) return "IPv6 services are not forwarded yet";
     if (server.key.protocol == Protocol::Sctp) return "SCTP services are not forwarded yet";
     if (server.key.endpoint.port == 0) return "services of any port are not forwarded yet";
-    if (*server.method != "DR" && *server.method != "TUN")
-        return fmt::format("lb_kind {} is not forwarded yet", *server.method);
     // The parser knows more (TUN of another type than IPIP) and has said it with its place.
     if (!server.forwarded) return "not forwarded yet, see the diagnostics of the configuration";
     return std::nullopt;
@@ -310,7 +308,7 @@ std::vector<ServiceTable::ServiceView> ServiceTable::view() const {
         const auto& server = service.config;
         ServiceView view{key,
                          *server.scheduler,
-                         *server.method,
+                         method_of(*server.method),
                          service.quorum_up,
                          *server.quorum,
                          unsupported(server),

@@ -49,7 +49,7 @@ class ServiceTable {
     struct ServiceView {
         ServiceKey key;
         std::string scheduler;
-        std::string method;
+        model::Method method = model::Method::DirectRouting;
         bool quorum_up = true;
         std::uint32_t quorum = 1;
         std::optional<std::string> unsupported;

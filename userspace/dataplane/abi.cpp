@@ -25,6 +25,8 @@ static_assert(static_cast<int>(model::Scheduler::NeverQueue) == VIPD_SCHED_NQ);
 static_assert(static_cast<int>(model::Scheduler::PowerOfTwo) == VIPD_SCHED_TWOS);
 static_assert(sizeof(vipd_load) == 32 && sizeof(vipd_cursor) == 16);
 static_assert(static_cast<int>(model::Method::Tunnel) == VIPD_METHOD_TUN);
+static_assert(static_cast<int>(model::Method::Nat) == VIPD_METHOD_NAT);
+static_assert(sizeof(vipd_fragment_key) == 40 && sizeof(vipd_neighbour) == 24);
 
 namespace {
 

@@ -27,15 +27,14 @@ constexpr std::array<std::string_view, VIPD_NOTE_COUNT> kNoteNames = {VIPD_NOTES
 
 Result<> check(const model::Service& service) {
     const std::string name = service.key.to_string();
-    if (!service.key.endpoint.address.is_v4())
-        return fail("virtual_server " + name + ": IPv6 is not forwarded yet");
     if (service.key.protocol != Protocol::Tcp && service.key.protocol != Protocol::Udp)
         return fail("virtual_server " + name + ": " + std::string(to_string(service.key.protocol)) +
                     " is not forwarded yet");
     std::set<Endpoint> seen;
     for (const model::Real& real : service.reals) {
         const std::string real_name = real.endpoint.to_string();
-        if (!real.endpoint.address.is_v4())
+        if (real.endpoint.address.family() != service.key.endpoint.address.family() &&
+            real.method != model::Method::Tunnel)
             return fail("virtual_server " + name + ": real_server " + real_name +
                         " is of another address family");
         if (!seen.insert(real.endpoint).second)
@@ -75,6 +74,8 @@ Result<PacketCounters> read_counters(const BpfObject& object, const char* map, s
         sum.packets += cpu.packets;
         sum.bytes += cpu.bytes;
         sum.connections += cpu.connections;
+        sum.reply_packets += cpu.reply_packets;
+        sum.reply_bytes += cpu.reply_bytes;
     }
     return sum;
 }
@@ -271,7 +272,8 @@ vipd_real BpfDataplane::make_real(const model::Service& service,
     vipd_real abi{};
     abi.address = to_abi(real.endpoint.address);
     // DR and TUN deliver to the port that the client asked for, as IPVS does.
-    abi.port = htons(service.key.endpoint.port);
+    abi.port =
+        htons(real.method == model::Method::Nat ? real.endpoint.port : service.key.endpoint.port);
     abi.family = abi_family(real.endpoint.address);
     abi.method = static_cast<std::uint8_t>(real.method);
     abi.generation = registry_.entry(id)->generation;
@@ -288,6 +290,7 @@ void BpfDataplane::apply_hop(vipd_real& real, const IpAddress& address) const {
     real.flags |= VIPD_REAL_RESOLVED | (hop.local ? VIPD_REAL_LOCAL : 0U);
     real.ifindex = static_cast<std::uint32_t>(hop.ifindex);
     real.mtu = hop.mtu;
+    real.vlan = htons(hop.vlan);
     real.tunnel_source = to_abi(hop.tunnel_source);
     std::ranges::copy(hop.destination, real.dst_mac);
     std::ranges::copy(hop.source, real.src_mac);
@@ -297,7 +300,12 @@ Result<> BpfDataplane::write_real(RealId id, const vipd_real& real) {
     if (auto written = map_update(object_, "vipd_reals", id, real); !written) return written;
     if (id >= reals_.size()) reals_.resize(id + 1);
     reals_[id] = real;
-    return {};
+    return nat_reals_.set(id, registry_.entry(id)->service, real);
+}
+
+void BpfDataplane::free_real(RealId id) {
+    (void)nat_reals_.erase(id);  // what stays there costs packets a look that finds nothing
+    registry_.free(id);
 }
 
 Result<> BpfDataplane::write_config(RealId id, const vipd_real_cfg& config) {
@@ -308,7 +316,7 @@ Result<> BpfDataplane::retire(RealId id) {
     const RealRegistry::Entry* entry = registry_.entry(id);
     if (entry == nullptr) return {};
     if (id >= reals_.size() || reals_[id].generation != entry->generation) {
-        registry_.free(id);  // no packet has ever seen it
+        free_real(id);  // no packet has ever seen it
         return {};
     }
     vipd_real_cfg config{};

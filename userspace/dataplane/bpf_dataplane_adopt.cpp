@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <cerrno>
 #include <sys/mman.h>
 
@@ -19,7 +20,10 @@ void BpfDataplane::FreeRingBuffer::operator()(ring_buffer* buffer) const {
 }
 
 BpfDataplane::BpfDataplane(BpfObject object, const std::string& pin_dir)
-    : object_(std::move(object)), links_(pin_dir, object_.program()), registry_(VIPD_MAX_REALS) {}
+    : object_(std::move(object)),
+      links_(pin_dir, object_.program()),
+      registry_(VIPD_MAX_REALS),
+      nat_reals_(object_) {}
 
 BpfDataplane::~BpfDataplane() = default;
 
@@ -63,6 +67,8 @@ Result<> BpfDataplane::map_flows() {
 Result<> BpfDataplane::listen() {
     changes_.reset(::ring_buffer__new(object_.map("vipd_changes"), on_change, this, nullptr));
     if (!changes_) return map_error("vipd_changes", "open", errno);
+    if (::ring_buffer__add(changes_.get(), object_.map("vipd_wanted"), on_wanted, this) != 0)
+        return map_error("vipd_wanted", "open", errno);
     auto now = notes();
     if (!now) return fail(now.error());
     for (const VerdictCount& note : *now) {
@@ -97,7 +103,8 @@ Result<> BpfDataplane::adopt_reals() {
             if ((real.flags & VIPD_REAL_RESOLVED) != 0) {
                 NextHop hop{.ifindex = static_cast<int>(real.ifindex),
                             .mtu = real.mtu,
-                            .tunnel_source = from_abi(real.tunnel_source, VIPD_FAMILY_V4),
+                            .vlan = ntohs(real.vlan),
+                            .tunnel_source = from_abi(real.tunnel_source, real.family),
                             .local = (real.flags & VIPD_REAL_LOCAL) != 0};
                 if (hop.tunnel_source.is_unspecified()) hop.tunnel_source = {};
                 std::ranges::copy(real.dst_mac, hop.destination.begin());
@@ -105,11 +112,13 @@ Result<> BpfDataplane::adopt_reals() {
                 hops_[entry.endpoint.address] = hop;
             }
         }
+        if (config.state != VIPD_REAL_FREE)
+            if (auto set = nat_reals_.set(id, entry.service, real); !set) return set;
         registry_.restore(id, std::move(entry));
         reals_.resize(id + 1);
         reals_[id] = real;
     }
-    return {};
+    return nat_reals_.sweep();
 }
 
 Result<> BpfDataplane::adopt_services() {

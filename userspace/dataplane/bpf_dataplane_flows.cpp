@@ -108,6 +108,14 @@ int BpfDataplane::on_change(void* self, void* data, std::size_t size) {
     return ++dataplane.visited_changes_ < kChangesPerCall ? 0 : -1;
 }
 
+int BpfDataplane::on_wanted(void* self, void* data, std::size_t size) {
+    auto& dataplane = *static_cast<BpfDataplane*>(self);
+    if (size < sizeof(vipd_neighbour) || !dataplane.ask_neighbour_) return 0;
+    const auto& want = *static_cast<const vipd_neighbour*>(data);
+    dataplane.ask_neighbour_(static_cast<int>(want.ifindex), from_abi(want.address, want.family));
+    return 0;
+}
+
 std::uint64_t BpfDataplane::take_changes(const std::function<void(const Flow&)>& visit) {
     visit_change_ = &visit;
     visited_changes_ = 0;
@@ -178,7 +186,7 @@ void BpfDataplane::end_round() {
     for (const RealId id : registry_.retired_before(sweep_round_)) {
         if (id < counting_.size() && (counting_[id].active != 0 || counting_[id].inactive != 0))
             continue;
-        registry_.free(id);
+        free_real(id);
         (void)write_config(id, vipd_real_cfg{});
     }
     loads_.check(std::exchange(counting_, std::vector<RealLoads::Count>(registry_.size())));

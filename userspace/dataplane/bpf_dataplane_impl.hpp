@@ -6,6 +6,7 @@
 #include "userspace/dataplane/bpf_dataplane.hpp"
 #include "userspace/dataplane/bpf_object.hpp"
 #include "userspace/dataplane/flow_table.hpp"
+#include "userspace/dataplane/nat_reals.hpp"
 #include "userspace/dataplane/real_loads.hpp"
 #include "userspace/dataplane/real_registry.hpp"
 #include "userspace/dataplane/sweep_window.hpp"
@@ -56,6 +57,9 @@ class BpfDataplane final : public Dataplane {
     StoreResult store_flows(std::span<const Flow> flows) override;
     int change_fd() const override;
     std::uint64_t take_changes(const std::function<void(const Flow&)>& visit) override;
+    void on_neighbour_wanted(std::function<void(int, const IpAddress&)> ask) override {
+        ask_neighbour_ = std::move(ask);
+    }
     void sweep(Seconds round, const std::function<void(const Flow&)>& refresh) override;
 
     Result<> set_claims(std::span<const IpAddress> vips) override;
@@ -92,6 +96,7 @@ class BpfDataplane final : public Dataplane {
     Result<> adopt_services();
     Result<> write_lease(__u64 vipd_lease::* field, std::uint64_t value);
     static int on_change(void* self, void* data, std::size_t size);
+    static int on_wanted(void* self, void* data, std::size_t size);
 
     Result<> update(const model::Service& service);
     Result<> remove(const ServiceKey& service);
@@ -104,6 +109,7 @@ class BpfDataplane final : public Dataplane {
                    std::uint32_t service_id,
                    const std::vector<RealId>& fresh);
     Result<> write_real(RealId id, const vipd_real& real);
+    void free_real(RealId id);
     Result<> write_config(RealId id, const vipd_real_cfg& config);
     Result<> swap_ring(std::uint32_t service_id,
                        const model::Service& service,
@@ -129,6 +135,7 @@ class BpfDataplane final : public Dataplane {
     model::Model model_;
     std::map<ServiceKey, std::uint32_t> service_ids_;
     RealRegistry registry_;
+    NatReals nat_reals_;
     /// vipd_reals as last written, by id.
     std::vector<vipd_real> reals_;
     NextHops hops_;
@@ -137,6 +144,7 @@ class BpfDataplane final : public Dataplane {
     const std::function<void(const Flow&)>* visit_change_ = nullptr;
     std::size_t visited_changes_ = 0;
     std::uint64_t lost_changes_ = 0;
+    std::function<void(int, const IpAddress&)> ask_neighbour_;
 
     // sweep()
     std::uint32_t sweep_at_ = 0;

@@ -183,7 +183,7 @@ Result<BpfObject> BpfObject::open(const Options& options) {
                         .flow_slots = slots,
                         .seed = {},
                         .services_epoch = 0,
-                        .reserved = 0};
+                        .nat_reals = 0};
         // Secret and new for each table: it decides which flows share a set.
         if (::getrandom(object.meta_.seed, sizeof object.meta_.seed, 0) != sizeof object.meta_.seed)
             return fail_errno(errno, "no random numbers");
@@ -220,6 +220,11 @@ Result<> BpfObject::load(const Options& options) {
 
 Result<> BpfObject::services_changed() {
     if (++meta_.services_epoch == 0) meta_.services_epoch = 1;
+    return map_update(*this, "vipd_meta", std::uint32_t{0}, meta_);
+}
+
+Result<> BpfObject::set_nat_reals(std::uint32_t reals) {
+    meta_.nat_reals = reals;
     return map_update(*this, "vipd_meta", std::uint32_t{0}, meta_);
 }
 

@@ -31,6 +31,8 @@ class BpfObject {
     const vipd_meta& meta() const { return meta_; }
     /// To be called after each change to vipd_services: from here on the program asks it again.
     Result<> services_changed();
+    /// How many entries vipd_nat_reals has.
+    Result<> set_nat_reals(std::uint32_t reals);
     int program() const;
     /// -1 for a name that is no map's.
     int map(const std::string& name) const;

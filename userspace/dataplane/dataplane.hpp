@@ -22,7 +22,9 @@ namespace vipd::dataplane {
 struct PacketCounters {
     std::uint64_t packets = 0;
     std::uint64_t bytes = 0;
-    std::uint64_t connections = 0;  ///< flows created
+    std::uint64_t connections = 0;    ///< flows created
+    std::uint64_t reply_packets = 0;  ///< from real servers; seen with NAT only
+    std::uint64_t reply_bytes = 0;
 };
 
 /// State of a flow; IPVS's names. UDP knows only Established.
@@ -58,6 +60,7 @@ struct NextHop {
     MacAddress destination{};
     MacAddress source{};
     std::uint32_t mtu = 1500;
+    std::uint16_t vlan = 0;   ///< VID of the tag to send with; 0: none
     IpAddress tunnel_source;  ///< outer source address of TUN
     bool local = false;       ///< the real is this host itself: its packets go to the local stack
     bool operator==(const NextHop&) const = default;
@@ -160,6 +163,10 @@ class Dataplane {
     /// closing; a flow that has gone meanwhile, or that is of one packet, is left out. Returns how
     /// many changes the kernel side had to leave out (then a snapshot is due).
     virtual std::uint64_t take_changes(const std::function<void(const Flow&)>& visit) = 0;
+
+    /// take_changes() calls this with whom a reply could not be sent to, for the kernel to ask for
+    /// its link-layer address.
+    virtual void on_neighbour_wanted(std::function<void(int ifindex, const IpAddress&)>) {}
 
     /// Works off the next part of the flow table: expires, counts, and calls `refresh` with each
     /// flow of this node that peers should hear of again. Call it often; a round takes `round`

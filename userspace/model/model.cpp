@@ -30,6 +30,8 @@ std::string_view to_string(Method method) {
             return "DR";
         case Method::Tunnel:
             return "TUN";
+        case Method::Nat:
+            return "NAT";
     }
     return "?";
 }

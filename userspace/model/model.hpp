@@ -31,11 +31,11 @@ enum class Scheduler : std::uint8_t {
     LocalityLeastConnectionReplicated,
     PowerOfTwo,
 };
-enum class Method : std::uint8_t { DirectRouting, Tunnel };
+enum class Method : std::uint8_t { DirectRouting, Tunnel, Nat };
 
 std::string_view to_string(Scheduler scheduler);  ///< as lb_algo has it: "rr", "wrr", ...
 std::optional<Scheduler> scheduler_of(std::string_view word);
-std::string_view to_string(Method method);  ///< "DR", "TUN"
+std::string_view to_string(Method method);  ///< "DR", "TUN", "NAT"
 
 /// A real server of one service, as the data plane needs it.
 struct Real {

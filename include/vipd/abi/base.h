@@ -46,7 +46,7 @@ struct vipd_meta {
 	__u32 flow_slots;     /* of vipd_flows; a power of two */
 	__u64 seed[2];	      /* of the flow hash; random, secret */
 	__u32 services_epoch; /* one more after each change to vipd_services */
-	__u32 reserved;
+	__u32 nat_reals; /* entries of vipd_nat_reals; 0: nobody looks there */
 };
 
 /* vipd_claims: the VIPs that this node may answer ARP for. */
@@ -85,6 +85,34 @@ struct vipd_answers {
 	__u32 count;
 };
 
+/* vipd_fragments: the ports of a packet of which this is a part. */
+struct vipd_fragment_key {
+	union vipd_addr source;
+	union vipd_addr destination;
+	__be32 id;     /* IPv4: in the first two bytes */
+	__u8 protocol; /* IPv6: 0, the id is of the addresses alone */
+	__u8 family;
+	__u16 reserved;
+};
+
+struct vipd_fragment {
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 seen; /* ticks */
+	__u8 protocol;
+	__u8 reserved[3];
+};
+
+/* vipd_wanted: a client to whom a reply goes, or its router, whose link-layer
+ * address is not known.
+ */
+struct vipd_neighbour {
+	union vipd_addr address;
+	__u32 ifindex;
+	__u8 family;
+	__u8 reserved[3];
+};
+
 /*
  * vipd_lease, one entry, CLOCK_MONOTONIC. Mapped shared: the vrrp process
  * writes until_ns and settle_until_ns, core the others.
@@ -102,11 +130,15 @@ struct vipd_lease {
 	__u64 half_open_until_ns; /* to here they are news to peers, too */
 };
 
-/* vipd_service_st, vipd_real_st. Bytes are those of the IP packet. */
+/* vipd_service_st, vipd_real_st. Bytes are those of the IP packet. Packets are
+ * those to real servers; replies are seen with NAT only.
+ */
 struct vipd_counters {
 	__u64 packets;
 	__u64 bytes;
 	__u64 connections;
+	__u64 reply_packets;
+	__u64 reply_bytes;
 };
 
 /* vipd_verdicts, vipd_notes. Bytes are those of the frame. */

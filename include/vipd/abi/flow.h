@@ -102,17 +102,19 @@ vipd_flow_key_write(volatile struct vipd_flow_key *to,
 	x[4] = y[4];
 }
 
-/* Set index in the low bits, home way in the highest three. */
+/*
+ * Set index in the low bits, home way in the highest three. Of the client's end
+ * alone: so a reply, which with NAT comes from the real server's address and
+ * not from the VIP, falls into the same set.
+ */
 static __always_inline __u64 vipd_flow_hash(const struct vipd_flow_key *key,
 					    __u64 seed0, __u64 seed1)
 {
-	__u32 ports = (__u32)key->client_port | ((__u32)key->vip_port << 16);
+	__u32 end = (__u32)key->client_port << 16 | key->protocol;
 
 	if (key->family == VIPD_FAMILY_V4)
-		return vipd_flow_hash_v4(key->client.v4, key->vip.v4, ports,
-					 key->protocol, seed0, seed1);
-	return vipd_flow_hash_v6(key->client.v6, key->vip.v6, ports,
-				 key->protocol, seed0, seed1);
+		return vipd_flow_hash_v4(key->client.v4, end, seed0);
+	return vipd_flow_hash_v6(key->client.v6, end, seed0, seed1);
 }
 
 /* The slot that is tried as the i-th for a flow with this hash. */
@@ -163,12 +165,47 @@ enum vipd_tcp_event {
 	VIPD_TCP_RST,
 };
 
-/*
- * IPVS's table for traffic seen from the client only (INPUT_ONLY: DR, TUN).
- * From NONE: what a segment without a flow is stored as; NONE: not at all.
+/* Where a segment comes from, and what is seen of its connection. */
+enum vipd_direction {
+	VIPD_FROM_CLIENT_ONLY, /* DR, TUN: replies are never seen */
+	VIPD_FROM_CLIENT,      /* NAT */
+	VIPD_FROM_REAL,
+};
+
+/* IPVS's table for what a real server sends (OUTPUT). Its SYN on a connection
+ * that is over, of which IPVS makes SYN_SENT, changes nothing here.
  */
-static __always_inline __u32 vipd_tcp_next(__u32 state, __u32 event)
+static __always_inline __u32 vipd_tcp_next_reply(__u32 state, __u32 event)
 {
+	switch (event) {
+	case VIPD_TCP_FIN:
+		if (state == VIPD_FLOW_ESTABLISHED)
+			return VIPD_FLOW_FIN_WAIT;
+		if (state == VIPD_FLOW_SYN_RECV || state == VIPD_FLOW_CLOSE_WAIT)
+			return VIPD_FLOW_TIME_WAIT;
+		return state;
+	case VIPD_TCP_ACK:
+		if (state == VIPD_FLOW_SYN_RECV)
+			return VIPD_FLOW_ESTABLISHED;
+		return state;
+	case VIPD_TCP_RST:
+		if (state == VIPD_FLOW_TIME_WAIT)
+			return state;
+		return VIPD_FLOW_CLOSE;
+	default:
+		return state;
+	}
+}
+
+/*
+ * IPVS's tables for what clients send (INPUT, INPUT_ONLY). From NONE: what a
+ * segment without a flow is stored as; NONE: not at all.
+ */
+static __always_inline __u32 vipd_tcp_next(__u32 state, __u32 event,
+					   __u32 direction)
+{
+	if (direction == VIPD_FROM_REAL)
+		return vipd_tcp_next_reply(state, event);
 	switch (event) {
 	case VIPD_TCP_SYN:
 		if (state == VIPD_FLOW_ESTABLISHED)
@@ -177,8 +214,14 @@ static __always_inline __u32 vipd_tcp_next(__u32 state, __u32 event)
 	case VIPD_TCP_FIN:
 		if (state == VIPD_FLOW_SYN_RECV)
 			return VIPD_FLOW_TIME_WAIT;
-		if (state == VIPD_FLOW_ESTABLISHED)
+		if (direction == VIPD_FROM_CLIENT) {
+			if (state == VIPD_FLOW_ESTABLISHED)
+				return VIPD_FLOW_CLOSE_WAIT;
+			if (state == VIPD_FLOW_FIN_WAIT)
+				return VIPD_FLOW_TIME_WAIT;
+		} else if (state == VIPD_FLOW_ESTABLISHED) {
 			return VIPD_FLOW_FIN_WAIT;
+		}
 		return state;
 	case VIPD_TCP_ACK:
 		if (state == VIPD_FLOW_SYN_RECV || state == VIPD_FLOW_NONE)

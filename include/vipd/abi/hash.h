@@ -110,37 +110,33 @@ static __always_inline __u64 vipd_hash_finish(__u64 h)
 }
 
 /*
- * Flow table: keyed 64-bit hash of an IPv4 flow. Words in, `ports` is both
- * ports in one; seed0 and seed1 are random and secret. Take the set index from
- * the low bits and the home way (or a tag) from the top: they are independent.
+ * Flow table: keyed 64-bit hash of one end of an IPv4 flow, its address and a
+ * word for port and protocol; the seeds are random and secret. Take the set
+ * index from the low bits and the home way (or a tag) from the top: they are
+ * independent.
  *
- * NH of UMAC (RFC 4418): for a secret seed two different flows collide with a
+ * NH of UMAC (RFC 4418): for a secret seed two different ends collide with a
  * probability of 2^-32, which a mere mixer with public constants cannot say.
- * Two multiplications; a SipHash here would cost some 130 instructions.
+ * One multiplication; a SipHash here would cost some 130 instructions.
  */
-static __always_inline __u64 vipd_flow_hash_v4(__u32 client, __u32 vip,
-					       __u32 ports, __u32 protocol,
-					       __u64 seed0, __u64 seed1)
+static __always_inline __u64 vipd_flow_hash_v4(__u32 addr, __u32 end,
+					       __u64 seed)
 {
-	__u64 h = (__u64)(__u32)(client + (__u32)seed0) *
-		  (__u32)(ports + (__u32)(seed0 >> 32));
-
-	h += (__u64)(__u32)(vip + (__u32)seed1) *
-	     (__u32)(protocol + (__u32)(seed1 >> 32));
-	return vipd_hash_finish(h);
+	return vipd_hash_finish((__u64)(__u32)(addr + (__u32)seed) *
+				(__u32)(end + (__u32)(seed >> 32)));
 }
 
-/* The same for IPv6: addresses of four words each. */
-static __always_inline __u64 vipd_flow_hash_v6(const __u32 client[4],
-					       const __u32 vip[4], __u32 ports,
-					       __u32 protocol, __u64 seed0,
-					       __u64 seed1)
+/* The same for IPv6: an address of four words. */
+static __always_inline __u64 vipd_flow_hash_v6(const __u32 addr[4], __u32 end,
+					       __u64 seed0, __u64 seed1)
 {
-	__u64 h = vipd_flow_hash_v4(client[0], client[1], client[2], client[3],
-				    seed1, seed0);
+	__u64 h = (__u64)(__u32)(addr[0] + (__u32)seed1) *
+		  (__u32)(addr[1] + (__u32)(seed1 >> 32));
 
-	return vipd_flow_hash_v4((__u32)h, vipd_fold_v6(vip) + (__u32)(h >> 32),
-				 ports, protocol, seed0, seed1);
+	h += (__u64)(__u32)(addr[2] + (__u32)seed0) *
+	     (__u32)(addr[3] + (__u32)(seed0 >> 32));
+	h = vipd_hash_finish(h);
+	return vipd_flow_hash_v4((__u32)h, end + (__u32)(h >> 32), seed0);
 }
 
 #endif

@@ -87,6 +87,7 @@ struct vipd_cursor {
 enum vipd_method {
 	VIPD_METHOD_DR,
 	VIPD_METHOD_TUN,
+	VIPD_METHOD_NAT,
 };
 
 /* vipd_real.flags */
@@ -101,7 +102,7 @@ enum vipd_method {
 struct vipd_real {
 	union vipd_addr address;
 	union vipd_addr tunnel_source;
-	__be16 port;
+	__be16 port; /* NAT: to which; 0: to the one that the client asked */
 	__u8 family;
 	__u8 method; /* enum vipd_method */
 	__u32 ifindex;
@@ -109,8 +110,15 @@ struct vipd_real {
 	__u8 src_mac[6];
 	__u32 mtu;
 	__u16 generation; /* counts the uses of this id */
-	__u16 reserved;
-	__u32 flags; /* VIPD_REAL_* */
+	__be16 vlan;	  /* VID of the tag to send with; 0: none */
+	__u32 flags;	  /* VIPD_REAL_* */
+};
+
+/* vipd_nat_reals, by a vipd_service_key of a real server's own address and
+ * port: what comes from there may be a reply.
+ */
+struct vipd_nat_real {
+	__u32 reals; /* of how many services */
 };
 
 /* vipd_real_cfg.state */
@@ -127,7 +135,7 @@ struct vipd_real_cfg {
 	__u32 position; /* in the service's list of reals */
 	__u32 weight;
 	__u32 last_weight;
-	__u16 port; /* as configured; DR and TUN do not rewrite it */
+	__u16 port; /* as configured; only NAT rewrites it */
 	__u16 alive;
 };
 

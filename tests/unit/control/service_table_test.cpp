@@ -171,12 +171,12 @@ TEST(ServiceTable, ReloadKeepsTheHealthOfWhatStays) {
 
 TEST(ServiceTable, LeavesOutWhatIsNotForwardedYet) {
     auto config = two_reals();
-    config.virtual_servers[0].method = std::string("NAT");
+    config.virtual_servers[0].key.protocol = Protocol::Sctp;
     ServiceTable table;
     table.configure(config);
     EXPECT_TRUE(table.desired().empty());
     ASSERT_EQ(table.view().size(), 1U);
-    EXPECT_EQ(table.view()[0].unsupported, "lb_kind NAT is not forwarded yet");
+    EXPECT_EQ(table.view()[0].unsupported, "SCTP services are not forwarded yet");
 }
 
 TEST(ServiceTable, LeavesOutWhatTheParserSaysIsNotForwarded) {

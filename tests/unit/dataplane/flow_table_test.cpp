@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <map>
@@ -261,10 +262,44 @@ TEST(TcpStates, AreIpvsInputOnlyTable) {
         {{VIPD_FLOW_CLOSE_WAIT, VIPD_TCP_RST}, VIPD_FLOW_CLOSE},
     };
     for (const auto& [from, to] : table)
-        EXPECT_EQ(vipd_tcp_next(from.first, from.second), static_cast<std::uint32_t>(to))
+        EXPECT_EQ(vipd_tcp_next(from.first, from.second, VIPD_FROM_CLIENT_ONLY),
+                  static_cast<std::uint32_t>(to))
             << from.first << " " << from.second;
     for (std::uint32_t state = 0; state < VIPD_FLOW_STATES; ++state)
-        EXPECT_EQ(vipd_tcp_next(state, VIPD_TCP_OTHER), state);
+        EXPECT_EQ(vipd_tcp_next(state, VIPD_TCP_OTHER, VIPD_FROM_CLIENT_ONLY), state);
+}
+
+// As a real IPVS was seen to change them: by SYN, FIN, ACK, RST of each side.
+TEST(TcpStates, OfNatFollowBothSides) {
+    using Row = std::array<vipd_flow_state, 4>;
+    const auto N = VIPD_FLOW_NONE;
+    const auto R = VIPD_FLOW_SYN_RECV;
+    const auto E = VIPD_FLOW_ESTABLISHED;
+    const auto F = VIPD_FLOW_FIN_WAIT;
+    const auto T = VIPD_FLOW_TIME_WAIT;
+    const auto C = VIPD_FLOW_CLOSE;
+    const auto W = VIPD_FLOW_CLOSE_WAIT;
+    const std::map<vipd_flow_state, Row> client{{N, {R, N, E, N}},
+                                                {R, {R, T, E, R}},
+                                                {E, {E, W, E, C}},
+                                                {F, {R, T, F, C}},
+                                                {W, {R, W, W, C}},
+                                                {T, {R, T, T, C}},
+                                                {C, {R, C, C, C}}};
+    const std::map<vipd_flow_state, Row> real{{R, {R, T, E, C}},
+                                              {E, {E, F, E, C}},
+                                              {F, {F, F, F, C}},
+                                              {W, {W, T, W, C}},
+                                              {T, {T, T, T, T}},
+                                              {C, {C, C, C, C}}};
+    const std::array events{VIPD_TCP_SYN, VIPD_TCP_FIN, VIPD_TCP_ACK, VIPD_TCP_RST};
+    for (const auto& [direction, table] :
+         {std::pair(VIPD_FROM_CLIENT, &client), std::pair(VIPD_FROM_REAL, &real)})
+        for (const auto& [state, row] : *table)
+            for (std::size_t i = 0; i < events.size(); ++i)
+                EXPECT_EQ(vipd_tcp_next(state, events[i], direction),
+                          static_cast<std::uint32_t>(row[i]))
+                    << direction << " " << state << " " << events[i];
 }
 
 }  // namespace
