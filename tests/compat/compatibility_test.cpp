@@ -32,9 +32,8 @@ std::string table() {
         "# What vipd does of keepalived.conf\n\n"
         "Made from the parser's own table; every keyword of keepalived stands here. *done*: does "
         "what\n"
-        "keepalived does, within what the README names (IPv4; TCP and UDP; DR and TUN). *not yet*: "
-        "read,\n"
-        "checked, and answered by a\n"
+        "keepalived does, within what the README names (TCP and UDP). *not yet*: read, checked, and\n"
+        "answered by a\n"
         "warning with its place in the file. *accepted, without effect*: there is nothing in vipd "
         "that it\n"
         "could change.\n";

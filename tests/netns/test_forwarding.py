@@ -5,7 +5,8 @@ from scapy.all import IP, TCP, UDP, Ether, Raw
 
 from vipdlab import config, wire
 from vipdlab.netns import wait_for
-from vipdlab.scenes import CLIENT, DIRECTORS, REALS, VIP, Balancer
+from vipdlab.scenes import CLIENT, DIRECTORS, REALS, VIP, Balancer, Vipd
+from vipdlab.web import Nginx
 from vipdlab.wire import Sniffer
 
 
@@ -158,3 +159,51 @@ def test_forwarding_goes_on_when_all_of_vipd_is_killed(lab):
     d1.wait_real(REALS["r1"], True)
     assert any(i["adopted"] for i in d1.status()["interfaces"]), "the pinned link was taken over"
     scene.wait_answer()
+
+
+def test_nat_serves_a_client_through_another_port(lab):
+    """Whole connections, both directions, with the real servers' port and state of both sides."""
+    scene = Balancer(lab, kind="NAT", directors=("d1",), real_port=8080)
+    assert {scene.get() for _ in range(20)} == {"r1", "r2"}
+    body = scene.client.write("body", "x" * 200000)
+    done = scene.client.cmd(["curl", "-s", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}",
+                             "--data-binary", f"@{body}", f"http://{VIP}/upload"], check=False)
+    assert done.stdout == "200", f"curl ended with status {done.returncode}"
+    director = scene.directors["d1"]
+    assert director.verdict("forwarded_nat") > 0
+    assert director.verdict("forwarded_reply") > 0
+
+
+def test_a_closed_port_of_a_nat_server_is_told_to_the_client(lab):
+    """The server's RST comes from the VIP, so that the client need not wait."""
+    scene = Balancer(lab, kind="NAT", directors=("d1",), reals=("r1",), check=None, nginx=False)
+    done = scene.client.cmd(["curl", "-s", "-m", "5", f"http://{VIP}/"], check=False)
+    assert done.returncode == 7, "connection refused"
+
+
+@pytest.mark.parametrize("kind, port", [("DR", 80), ("NAT", 8080)])
+def test_ipv6_serves_a_client(lab, kind, port):
+    vip, client_address, real_address, own = "fd77::100", "fd77::10", "fd77::21", "fd77::11"
+    client = lab.node("client", f"{CLIENT}/24")
+    real = lab.node("r1", f"{REALS['r1']}/24")
+    node = lab.node("d1", f"{DIRECTORS['d1'][0]}/24", xdp=True)
+    for where, address in ((client, client_address), (real, real_address), (node, own)):
+        where.sysctl(net__ipv6__conf__all__disable_ipv6=0)
+        where.ip(f"addr add {address}/64 dev eth0 nodad")
+    node.ip(f"addr add {vip}/128 dev eth0 nodad preferred_lft 0")  # as a source it is no choice
+    if kind == "NAT":
+        real.ip(f"route add {client_address} via {own}")
+        node.sysctl(net__ipv6__conf__all__forwarding=1)
+    else:
+        real.ip(f"addr add {vip}/128 dev lo nodad")
+    Nginx(real, port=port).start()
+    director = Vipd(node)
+    director.write(config.global_defs("d1")
+                   + config.virtual_server(vip, 80, [real_address], kind=kind, real_port=port)
+                   + config.vipd())
+    director.start()
+    director.wait_real(real_address, True, port)
+    answer = wait_for(lambda: client.cmd(["curl", "-g", "-s", "-m", "3", f"http://[{vip}]/"],
+                                         check=False).stdout.strip(), 10, "an answer")
+    assert answer == "r1"
+    assert director.verdict("forwarded_dr" if kind == "DR" else "forwarded_reply") > 0

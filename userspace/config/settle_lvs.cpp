@@ -96,12 +96,6 @@ void settle_reals(Parsing& parsing, ServiceDraft& service) {
             reporter.error(place, "this real_server is not of the service's family; ignored");
             continue;
         }
-        if (method == "NAT" && *server.method != "NAT") {
-            reporter.warning(place,
-                             "lvs_method NAT is not done by vipd yet; this real_server is "
-                             "ignored");
-            continue;
-        }
         settle_port(parsing, place, method, server, real);
         if (!real.weight.set) real.weight.value = *service.weight;
         if (!real.inhibit_on_failure.set) real.inhibit_on_failure.value = *service.inhibit;
@@ -134,6 +128,16 @@ void settle_quorum(Parsing& parsing, VirtualServer& server) {
 /// A sorry server that is one of the reals too has one `inhibit`: the real's.
 void settle_sorry_server(Parsing& parsing, VirtualServer& server) {
     if (!server.sorry_server) return;
+    if (server.kind == VirtualServer::Kind::Address &&
+        server.sorry_server->address.family() != server.key.endpoint.address.family() &&
+        server.sorry_server_method.value_or(*server.method) != "TUN") {
+        parsing.reporter.error(parsing.reporter.word_at(server.at),
+                               fmt::format("sorry_server {} is not of the service's family; "
+                                           "ignored",
+                                           server.sorry_server->to_string()));
+        server.sorry_server.reset();
+        return;
+    }
     for (const auto& real : server.real_servers) {
         if (real.endpoint != *server.sorry_server ||
             *real.inhibit_on_failure == *server.sorry_server_inhibit)
@@ -165,11 +169,8 @@ void settle_defaults(Parsing& parsing, const Word& head, ServiceDraft& service) 
         reporter.complaint(head,
                            fmt::format("virtual_server {} has no lb_algo; wlc is used", name));
     if (!service.method_given)
-        reporter.complaint(
-            head,
-            fmt::format("virtual_server {} has no lb_kind: NAT, which vipd does not do yet; it is "
-                        "not forwarded",
-                        name));
+        reporter.complaint(head,
+                           fmt::format("virtual_server {} has no lb_kind; NAT is used", name));
     if (server.kind == VirtualServer::Kind::Address && server.key.endpoint.port == 0 &&
         *server.persistence_timeout == 0)
         reporter.complaint(head, "only a persistent virtual_server can do without a port");
@@ -196,12 +197,8 @@ void settle_forwarding(Parsing& parsing, const Word& head, ServiceDraft& service
         no(head, "a service of a fwmark or a group is");
         return;
     }
-    if (*server.method == "NAT" && service.method_given)
-        no(reporter.word_at(server.method.at), "NAT is");
-    if (*server.method == "NAT") server.forwarded = false;
     if (!plain) no(head, "TUN other than IPIP is");
     if (server.key.protocol == Protocol::Sctp) no(head, "SCTP is");
-    if (server.key.endpoint.address.is_v6()) no(head, "IPv6 is");
     if (server.key.endpoint.port == 0) no(head, "a service of any port is");
 }
 

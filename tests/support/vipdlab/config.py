@@ -31,14 +31,14 @@ HTTP_GET = ("HTTP_GET {\n            url {\n                path /health\n"
 
 
 def virtual_server(vip, port, reals, *, algo="mh", kind="DR", check=TCP_CHECK, protocol="TCP",
-                   lines=()):
-    """`reals`: addresses, or (address, weight)."""
+                   lines=(), real_port=None):
+    """`reals`: addresses, or (address, weight); NAT may give them another port."""
     text = [f"virtual_server {vip} {port} {{", "    delay_loop 0.5", f"    lb_algo {algo}",
             f"    lb_kind {kind}", f"    protocol {protocol}"]
     text += [f"    {line}" for line in lines]
     for real in reals:
         address, weight = real if isinstance(real, tuple) else (real, 1)
-        text += [f"    real_server {address} {port} {{", f"        weight {weight}",
+        text += [f"    real_server {address} {real_port or port} {{", f"        weight {weight}",
                  "        retry 1", "        delay_before_retry 0.2"]
         text += [f"        {check}"] if check else []
         text += ["    }"]

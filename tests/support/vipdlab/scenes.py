@@ -82,8 +82,9 @@ class Balancer:
 
     def __init__(self, lab, kind="DR", directors=("d1", "d2"), reals=("r1", "r2"), algo="rr",
                  lines=(), vrrp=True, check=config.HTTP_GET, nginx=True, start=True,
-                 vipd_lines=()):
+                 vipd_lines=(), real_port=80):
         self.lab = lab
+        self.real_port = real_port  # other than 80 with NAT only
         self.kind, self.algo, self.lines, self.check = kind, algo, lines, check
         self.vrrp = vrrp
         self.vipd_lines = vipd_lines
@@ -94,15 +95,20 @@ class Balancer:
         self.reals, self.web = {}, {}
         for role in reals:
             node = lab.node(role, f"{REALS[role]}/24")
-            take_vip(node, VIP)
+            if kind == "NAT":  # what the servers answer goes back through the first director
+                node.ip(f"route add {CLIENT} via {DIRECTORS[directors[0]][0]}")
+            else:
+                take_vip(node, VIP)
             if kind == "TUN":
                 decapsulate(node)
             self.reals[role] = node
             if nginx:
-                self.web[role] = Nginx(node).start()
+                self.web[role] = Nginx(node, port=real_port).start()
         self.directors = {}
         for role in directors:
             node = lab.node(role, f"{DIRECTORS[role][0]}/24", xdp=True)
+            if kind == "NAT":
+                node.sysctl(net__ipv4__ip_forward=1)
             self.directors[role] = Vipd(node)
         for role, vipd in self.directors.items():
             vipd.write(self.text(role))
@@ -113,7 +119,8 @@ class Balancer:
 
     def text(self, role, **changes):
         settings = {"algo": self.algo, "kind": self.kind, "lines": self.lines,
-                    "check": self.check, "reals": [REALS[r] for r in self.reals]}
+                    "check": self.check, "reals": [REALS[r] for r in self.reals],
+                    "real_port": self.real_port}
         settings.update(changes)
         text = config.global_defs(role)
         if self.vrrp:
@@ -126,7 +133,7 @@ class Balancer:
     def wait_ready(self):
         for vipd in self.directors.values():
             for role in self.reals:
-                vipd.wait_real(REALS[role], True)
+                vipd.wait_real(REALS[role], True, self.real_port)
         if self.vrrp:
             first = next(iter(self.directors.values()))
             first.wait_state("MASTER")

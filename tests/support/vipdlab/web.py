@@ -31,6 +31,7 @@ http {{
     send_timeout 300s;
     server {{
         listen {port} backlog=4096;
+        listen [::]:{port} backlog=4096;
         root {folder}/www;
         add_header X-Server {name} always;
         location = / {{ return 200 "{name}\\n"; }}

@@ -43,10 +43,10 @@ TEST(VirtualServer, WhatIsMissingIsSaid) {
         findings(parsed),
         ElementsAre("1:16 complaint: virtual_server 10.0.0.1:80 has no protocol; UDP is used",
                     "1:16 complaint: virtual_server 10.0.0.1:80 has no lb_algo; wlc is used",
-                    "1:16 complaint: virtual_server 10.0.0.1:80 has no lb_kind: NAT, which vipd "
-                    "does not do yet; it is not forwarded"));
+                    "1:16 complaint: virtual_server 10.0.0.1:80 has no lb_kind; NAT is used"));
     EXPECT_EQ(parsed.config.virtual_servers.at(0).key.protocol, Protocol::Udp);
-    EXPECT_FALSE(parsed.config.virtual_servers[0].forwarded);
+    EXPECT_TRUE(parsed.config.virtual_servers[0].forwarded);
+    EXPECT_EQ(*parsed.config.virtual_servers[0].method, "NAT");
     EXPECT_THAT(
         findings(read("virtual_server 10.0.0.1 80 {\n}")),
         ElementsAre("1:16 complaint: virtual_server 10.0.0.1:80 has no real_server; ignored"));
@@ -63,7 +63,6 @@ TEST(VirtualServer, WhatIsNotDoneYetIsSaid) {
         findings(parsed),
         ElementsAre(
             "1:16 warning: SCTP is not done by vipd yet; this virtual_server is not forwarded",
-            "3:9 warning: NAT is not done by vipd yet; this virtual_server is not forwarded",
             "5:1 warning: 'persistence_timeout' is not done by vipd yet; ignored",
             "9:16 warning: a service of a fwmark or a group is not done by vipd yet; this "
             "virtual_server is not forwarded",
