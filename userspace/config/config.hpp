@@ -6,6 +6,7 @@
 
 #include "userspace/config/global_defs.hpp"
 #include "userspace/config/lvs_model.hpp"
+#include "userspace/config/sources.hpp"
 #include "userspace/config/vrrp_model.hpp"
 
 #include <functional>
@@ -90,6 +91,8 @@ struct Environment {
     /// With enable_script_security, for scripts that can run: why this user must not run it
     /// nevertheless; nullopt: it may. Absent: not checked.
     std::function<std::optional<std::string>(const Script&)> script_insecure;
+    /// Included files, variables, chance.
+    Sources sources;
     std::string hostname;   ///< router_id's default
     std::string config_id;  ///< for @id lines; default: hostname up to the first dot
 };

@@ -1,46 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
-// $NAME=value and what $NAME and ${NAME} then stand for (keepalived.md 1.0).
+// $NAME=value, what $NAME and ${NAME} then stand for, and the loops ~SEQ and ~LST
+// (keepalived.md 1.0).
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace vipd::config {
 
-/// A line with its references replaced.
-struct Expansion {
-    std::string text;                    ///< several lines if a value has several
-    std::vector<std::uint32_t> columns;  ///< for each byte, and the end: the column in the file
-};
-
 class Definitions {
   public:
+    /// The value of a predefined name ("_PWD", "_ENV HOME"); nullopt: there is none of this name.
+    using Predefined = std::function<std::optional<std::string>(std::string_view)>;
+
+    explicit Definitions(Predefined predefined) : predefined_(std::move(predefined)) {}
+
     /// The length of `NAME` if `line` begins with `$NAME=`, else 0.
     static std::size_t defines(std::string_view line);
 
     void set(std::string_view name, std::string value);
+    void erase(std::string_view name);
+    std::optional<std::string> value(std::string_view name) const;
 
-    /// True if `line` has a reference to a name that is defined.
+    struct Reference {
+        std::size_t length = 0;  ///< with `$` and braces
+        std::string value;
+    };
+    /// The reference at the beginning of `text`, if it is one to a name that has a value.
+    std::optional<Reference> reference(std::string_view text) const;
+
+    /// True if `line` has such a reference anywhere.
     bool refers(std::string_view line) const;
 
-    /// Replaces the references of `line`, and those in their values, which are looked up only now.
-    /// A value that refers to itself, or grows beyond all measure, stays as it is written.
-    /// `column`: that of the line's first byte.
-    Expansion expand(std::string_view line, std::uint32_t column);
+    /// `text` with its references replaced, and those of their values, up to some depth.
+    std::string expanded(std::string text) const;
 
   private:
-    struct Reference {
-        std::string_view name;
-        std::size_t length = 0;  ///< with `$` and braces; 0: none here
-    };
-    static Reference reference_at(std::string_view text, std::size_t position);
-    void append(std::string_view text, std::uint32_t column, int depth, Expansion& out);
-
+    Predefined predefined_;
     std::map<std::string, std::string, std::less<>> values_;
-    std::size_t budget_ = std::size_t{8} << 20;  ///< bytes that all expansions of a file may add
 };
+
+/// ~SEQ(var,start,step,end), ~SEQx, ~LST(var,a,b), ~LST({v,w},{a,b},{c,d}).
+struct Loop {
+    std::vector<std::string> variables;
+    std::vector<std::vector<std::string>> values;  ///< one for each turn, as many as variables
+    std::string problem;                           ///< why it has no turn; empty: it has
+};
+
+/// The length of a loop's head, "~SEQ(...)", at the beginning of `line`; 0: there is none;
+/// npos: its ')' is missing.
+std::size_t loop_head(std::string_view line);
+
+/// `head` as loop_head() found it, with its references replaced.
+Loop parse_loop(std::string_view head);
 
 }  // namespace vipd::config

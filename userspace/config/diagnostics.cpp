@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 namespace vipd::config {
 
@@ -147,19 +149,38 @@ std::string quoted(std::string_view text) {
     return "'" + printable(text, 60) + "'";
 }
 
-Reporter::Reporter(std::string_view text, std::string name)
-    : text_(text), file_(std::make_shared<const std::string>(std::move(name))) {
-    line_starts_.push_back(0);
-    for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at))
-        line_starts_.push_back(++at);
+std::uint32_t Reporter::add_file(std::shared_ptr<const std::string> text, std::string name) {
+    const std::string_view view = *text;
+    return add(view, std::move(text), std::move(name));
 }
 
-std::string Reporter::source(std::uint32_t line) const {
-    if (line == 0 || line > line_starts_.size()) return {};
-    const std::size_t begin = line_starts_[line - 1];
-    const std::size_t end = line < line_starts_.size() ? line_starts_[line] - 1 : text_.size();
+std::uint32_t Reporter::add(std::string_view text,
+                            std::shared_ptr<const std::string> owner,
+                            std::string name) {
+    File file{std::make_shared<const std::string>(std::move(name)), text, std::move(owner), {0}, 1};
+    for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at)) {
+        ++at;
+        if (file.lines++ % kStride == 0) file.line_starts.push_back(at);
+    }
+    files_.push_back(std::move(file));
+    return static_cast<std::uint32_t>(files_.size() - 1);
+}
+
+std::uint32_t Reporter::number_of(const Location& place) const {
+    for (std::uint32_t number = 0; number < files_.size(); ++number)
+        if (files_[number].name == place.file) return number;
+    return 0;
+}
+
+std::string Reporter::source(std::uint32_t number, std::uint32_t line) const {
+    const File& file = files_[number];
+    if (line == 0 || line > file.lines) return {};
+    std::size_t begin = file.line_starts[(line - 1) / kStride];
+    for (std::uint32_t left = (line - 1) % kStride; left > 0; --left)
+        begin = file.text.find('\n', begin) + 1;
+    const std::size_t end = std::min(file.text.find('\n', begin), file.text.size());
     if (end - begin > kMaxSource) return {};
-    std::string text(text_.substr(begin, end - begin));
+    std::string text(file.text.substr(begin, end - begin));
     if (text.ends_with('\r')) text.pop_back();
     mask_password(text);
     return text;
@@ -179,7 +200,7 @@ void Reporter::add(
     diagnostic.at = at(word);
     diagnostic.message = std::move(message);
     diagnostic.hint = std::move(hint);
-    diagnostic.source = source(word.line);
+    diagnostic.source = source(word.file, word.line);
     diagnostic.length = word.length;
     diagnostic.keepalived_too = shared;
     diagnostics_.push_back(std::move(diagnostic));
@@ -201,11 +222,16 @@ void Reporter::security(const Word& word, std::string message, std::string hint)
     add(Severity::Security, true, word, std::move(message), std::move(hint));
 }
 
+void Reporter::fatal(const Word& word, std::string message, std::string hint) {
+    add(Severity::Fatal, true, word, std::move(message), std::move(hint));
+}
+
 Word Reporter::word_at(const Location& place) const {
     Word word;
+    word.file = number_of(place);
     word.line = place.line;
     word.column = place.column;
-    const std::string text = source(place.line);
+    const std::string text = source(word.file, place.line);
     std::uint32_t column = 1;
     std::uint32_t length = 0;
     std::string_view quote;
@@ -228,12 +254,18 @@ Word Reporter::word_at(const Location& place) const {
 }
 
 std::vector<Diagnostic> Reporter::take() {
-    std::stable_sort(diagnostics_.begin(), diagnostics_.end(), [](const auto& a, const auto& b) {
-        return a.at.line != b.at.line ? a.at.line < b.at.line : a.at.column < b.at.column;
+    std::map<const std::string*, std::uint32_t> order;
+    for (std::uint32_t number = 0; number < files_.size(); ++number)
+        order.emplace(files_[number].name.get(), number);
+    const auto rank = [&](const Diagnostic& one) {
+        return std::tuple(order[one.at.file.get()], one.at.line, one.at.column);
+    };
+    std::stable_sort(diagnostics_.begin(), diagnostics_.end(), [&](const auto& a, const auto& b) {
+        return rank(a) < rank(b);
     });
     if (left_out_ > 0) {
         Word end;
-        end.line = static_cast<std::uint32_t>(line_starts_.size());
+        end.line = files_.front().lines;
         end.column = 1;
         Diagnostic last;
         last.severity = Severity::Warning;

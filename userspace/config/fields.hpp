@@ -38,6 +38,13 @@ inline auto flag(auto member) {
     };
 }
 
+/// A flag that is set by standing there; keepalived reads no value after it.
+inline auto present(auto member) {
+    return [member](Parsing& parsing, auto& to, const Statement& line) {
+        assign(parsing.reporter, to.*member, std::optional(true), line.head());
+    };
+}
+
 inline auto number(auto member, std::int64_t low, std::int64_t high) {
     return [=](Parsing& parsing, auto& to, const Statement& line) {
         assign(parsing.reporter,

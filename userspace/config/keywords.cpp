@@ -218,8 +218,8 @@ std::vector<Keyword> table() {
         value("sorry_server", kService, Done, 1, 2),
         flag("sorry_server_inhibit", kService),
         flag("inhibit_on_failure", kServiceOrReal),
-        flag("alpha", kService),
-        flag("omega", kService),
+        {"alpha", kService},
+        {"omega", kService},
         value("virtualhost", kServiceOrReal | kHttp | in(Url)),
         value("weight", kServiceOrReal),
         value("ip_family", kService),
@@ -299,16 +299,18 @@ std::vector<Keyword> table() {
         (all.push_back({names, where, status, None, 0, kAny, false, true}), ...);
     };
     // clang-format off
-    any(NotYet, ~in(None, List),
-        "include", "includer", "includem", "includew", "includeb", "includea");
-    any(NotYet, in(Root, GlobalDefs), "include_check");
+    for (const auto* name :
+         {"include", "includer", "includem", "includew", "includeb", "includea"})
+        all.push_back({name, ~in(None, List), Done, None, 1, kAny, false, true});
+    any(Done, in(Root, GlobalDefs), "include_check");
     flags(Done, kGlobal,
         "vrrp_min_garp", "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert",
         "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src", "v3_checksum_as_v2", "vrrp_no_swap");
     single(Done, kGlobal,
-        "vrrp_mcast_group6", "vrrp_garp_lower_prio_delay", "vrrp_garp_lower_prio_repeat",
-        "vrrp_startup_delay", "vrrp_delay_after_boot", "default_interface", "vrrp_priority",
-        "vrrp_rt_priority", "vrrp_rlimit_rttime", "vrrp_rlimit_rtime");
+        "random_seed", "vrrp_mcast_group6", "vrrp_garp_lower_prio_delay",
+        "vrrp_garp_lower_prio_repeat", "vrrp_startup_delay", "vrrp_delay_after_boot",
+        "default_interface", "vrrp_priority", "vrrp_rt_priority", "vrrp_rlimit_rttime",
+        "vrrp_rlimit_rtime");
     flags(NotYet, kGlobal,
         "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "no_email_faults",
         "no_checker_emails", "checker_log_all_failures", "use_symlink_paths",
@@ -327,7 +329,7 @@ std::vector<Keyword> table() {
         "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "dbus_service_name",
         "process_name", "vrrp_process_name", "checker_process_name",
         "bfd_process_name", "lvs_process_name", "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
-        "vmac_prefix", "vmac_addr_prefix", "reload_time_file", "random_seed", "config_save_dir",
+        "vmac_prefix", "vmac_addr_prefix", "reload_time_file", "config_save_dir",
         "state_dump_file", "stats_dump_file", "json_dump_file", "json_version",
         "iproute_usr_dir", "iproute_etc_dir");
     // No firewall rule, no IPVS table, no netlink buffer of keepalived's kind stands behind these;

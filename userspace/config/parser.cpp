@@ -82,8 +82,8 @@ Parsed parse(std::string_view text, std::string name, const Environment& environ
     Reporter reporter(text, std::move(name));
     Parsing parsing{parsed.config, reporter, environment};
 
-    for (const auto& statement : SyntaxReader(text, config_id, reporter).read())
-        parse_root(parsing, statement);
+    SyntaxReader(text, config_id, environment.sources, reporter)
+        .read([&](const Statement& statement) { parse_root(parsing, statement); });
     resolve_vrrp(parsing);
     check_interfaces(parsing);
     check_scripts(parsing);

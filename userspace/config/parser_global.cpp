@@ -267,6 +267,10 @@ void parse_rx_bufs_policy(Parsing& parsing, GlobalDefs& global, const Statement&
         assign_text(parsing.reporter, global.rx_bufs_policy, line);
 }
 
+void without_iptables(Parsing& parsing, GlobalDefs&, const Statement& line) {
+    parsing.reporter.complaint(line.head(), "iptables is not used; ignored");
+}
+
 void add_process(Fields<GlobalDefs>& fields,
                  const std::string& prefix,
                  ProcessSettings GlobalDefs::* process) {
@@ -320,6 +324,8 @@ void add_vrrp(Fields<GlobalDefs>& fields) {
         {"vmac_prefix", text(&G::vmac_prefix)},
         {"vmac_addr_prefix", text(&G::vmac_addr_prefix)},
         {"vrrp_rx_bufs_policy", parse_rx_bufs_policy},
+        {"vrrp_iptables", without_iptables},
+        {"vrrp_ipsets", without_iptables},
         {"vrrp_rx_bufs_multiplier", number(&G::rx_bufs_multiplier, 1, kMaxNumber)},
     });
 }

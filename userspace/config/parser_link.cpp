@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace vipd::config {
 
 namespace {
@@ -86,14 +84,6 @@ void parse_bfd_instance(Parsing& parsing, const Statement& statement) {
         return fault(reporter.word_at(bfd.source.at),
                      fmt::format("source_ip and neighbor_ip of {} are not of one family; ignored",
                                  quoted(bfd.name)));
-    const bool same =
-        std::any_of(parsing.config.bfd_instances.begin(),
-                    parsing.config.bfd_instances.end(),
-                    [&](const auto& other) { return *other.neighbour == *bfd.neighbour; });
-    if (same)
-        return fault(reporter.word_at(bfd.neighbour.at),
-                     fmt::format("neighbor_ip {} has a bfd_instance already; ignored",
-                                 bfd.neighbour->to_string()));
     parsing.config.bfd_instances.push_back(std::move(bfd));
 }
 

@@ -374,6 +374,17 @@ class RouteLine {
             reporter_.error(first, "the addresses of this route are not of one family; ignored");
             return std::nullopt;
         }
+        constexpr std::uint8_t kOurs = 18;  // RTPROT_KEEPALIVED
+        if (!route_.no_track && route_.protocol.value_or(kOurs) != kOurs) {
+            reporter_.complaint(first,
+                                "a route with a protocol of its own cannot be tracked; the "
+                                "protocol is ignored",
+                                "write no_track to keep it");
+            route_.protocol.reset();
+        }
+        if (!route_.no_track && route_.type == RTN_UNICAST && route_.device.empty() &&
+            route_.next_hops.empty())
+            reporter_.complaint(first, "a route without an interface cannot be tracked");
         return std::move(route_);
     }
 

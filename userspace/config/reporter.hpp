@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collects diagnostics while a file is read; knows its lines.
+// Collects diagnostics while files are read; knows their lines.
 #pragma once
 
 #include "userspace/config/config.hpp"
@@ -14,6 +14,7 @@ namespace vipd::config {
 /// One word of the file and where it stands (columns and length in characters, quotes included).
 struct Word {
     std::string text;
+    std::uint32_t file = 0;  ///< as Reporter::add_file() counted it
     std::uint32_t line = 0;
     std::uint32_t column = 0;
     std::uint32_t length = 1;
@@ -26,9 +27,15 @@ class Reporter {
     static constexpr std::size_t kMaxDiagnostics = 1000;
 
     /// `text` outlives the reporter.
-    Reporter(std::string_view text, std::string name);
+    Reporter(std::string_view text, std::string name) { add(text, nullptr, std::move(name)); }
 
-    Location at(const Word& word) const { return {file_, word.line, word.column}; }
+    /// Another file, which an include brought in: its number.
+    std::uint32_t add_file(std::shared_ptr<const std::string> text, std::string name);
+
+    /// The name of the file `number`.
+    const std::string& file_name(std::uint32_t number) const { return *files_[number].name; }
+
+    Location at(const Word& word) const { return {files_[word.file].name, word.line, word.column}; }
 
     /// vipd's own remark; keepalived has none, the exit status stays.
     void warning(const Word& word, std::string message, std::string hint = {});
@@ -36,6 +43,7 @@ class Reporter {
     void complaint(const Word& word, std::string message, std::string hint = {});
     void error(const Word& word, std::string message, std::string hint = {});
     void security(const Word& word, std::string message, std::string hint = {});
+    void fatal(const Word& word, std::string message, std::string hint = {});
 
     /// The word at a place that a value kept; only its line, column and length.
     Word word_at(const Location& place) const;
@@ -43,17 +51,31 @@ class Reporter {
     /// True once new diagnostics are only counted: no need to look for a hint.
     bool full() const { return diagnostics_.size() >= kMaxDiagnostics; }
 
-    /// All of them in file order, with a last one that says how many were left out.
+    /// All of them in the order of files and lines, with a last one that says how many were left
+    /// out.
     std::vector<Diagnostic> take();
 
   private:
     void add(
         Severity severity, bool shared, const Word& word, std::string message, std::string hint);
-    std::string source(std::uint32_t line) const;
+    struct File {
+        std::shared_ptr<const std::string> name;
+        std::string_view text;
+        std::shared_ptr<const std::string> owner;  ///< of an included file's text
+        /// Where every kStride-th line begins: a file of line breaks must not cost more than
+        /// itself.
+        std::vector<std::size_t> line_starts;
+        std::uint32_t lines = 1;
+    };
+    static constexpr std::uint32_t kStride = 64;
 
-    std::string_view text_;
-    std::shared_ptr<const std::string> file_;
-    std::vector<std::size_t> line_starts_;
+    std::uint32_t add(std::string_view text,
+                      std::shared_ptr<const std::string> owner,
+                      std::string name);
+    std::string source(std::uint32_t file, std::uint32_t line) const;
+    std::uint32_t number_of(const Location& place) const;
+
+    std::vector<File> files_;
     std::vector<Diagnostic> diagnostics_;
     std::size_t left_out_ = 0;
     int worst_ = -1;  ///< the gravest kept, so that none graver is left out

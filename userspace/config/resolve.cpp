@@ -183,6 +183,15 @@ void settle_transport(Parsing& parsing, VrrpInstance& instance) {
         fault(parsing, source->at, "this source address is not of the instance's family; ignored");
         *source = {};
     }
+    const bool vmac = instance.device.kind != VirtualDevice::Kind::None;
+    if (vmac && !instance.unicast_peers.empty() && instance.interface.value.empty()) {
+        complain(parsing, instance.device.at, "use_vmac does not go without an interface; ignored");
+        instance.device = {};
+    } else if (vmac && !instance.unicast_peers.empty() && !*instance.vmac_xmit_base) {
+        complain(
+            parsing, instance.device.at, "with unicast_peer use_vmac needs vmac_xmit_base; set");
+        instance.vmac_xmit_base.value = true;
+    }
     if (!instance.unicast_peers.empty()) {
         if (instance.interface.value.empty() && !instance.unicast_src_ip.set)
             fault(parsing,

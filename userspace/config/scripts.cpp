@@ -118,6 +118,11 @@ void check_track_scripts(Parsing& parsing, ScriptCheck& check) {
 
 void check_scripts(Parsing& parsing) {
     if (!parsing.environment.script_problem) return;
+    const GlobalDefs& global = parsing.config.global;
+    if (global.script_user.set && parsing.environment.user_exists &&
+        !parsing.environment.user_exists(*global.script_user))
+        parsing.reporter.error(parsing.reporter.word_at(global.script_user.at),
+                               fmt::format("there is no user {}", quoted(*global.script_user)));
     ScriptCheck vrrp(parsing);
     check_track_scripts(parsing, vrrp);
     for (auto& instance : parsing.config.instances) vrrp.notify(instance.notify);

@@ -104,10 +104,11 @@ void settle_reals(Parsing& parsing, ServiceDraft& service) {
     }
 }
 
-void settle_quorum(Parsing& parsing, VirtualServer& server) {
+void settle_quorum(Parsing& parsing, const ServiceDraft& service, VirtualServer& server) {
     Reporter& reporter = parsing.reporter;
     std::uint64_t total = 0;
-    for (const auto& real : server.real_servers) total += *real.weight;
+    for (const auto& made : service.reals)
+        total += made.real.weight.set ? *made.real.weight : *service.weight;
     if (*server.quorum > std::max<std::uint64_t>(total, 1)) {
         const auto reduced = static_cast<std::uint32_t>(std::max<std::uint64_t>(total, 1));
         reporter.complaint(reporter.word_at(server.quorum.at),
@@ -215,7 +216,10 @@ bool settle_service(Parsing& parsing, const Word& head, ServiceDraft& service) {
     settle_defaults(parsing, head, service);
     settle_forwarding(parsing, head, service);
     const std::string name =
-        server.kind == VirtualServer::Kind::Address ? server.key.to_string() : describe(server);
+        server.kind == VirtualServer::Kind::Address ? server.key.to_string()
+        : server.kind == VirtualServer::Kind::Group
+            ? fmt::format("{}/{}", describe(server), to_string(server.key.protocol))
+            : describe(server);
     const auto [earlier, is_new] = parsing.defined.try_emplace("virtual_server " + name, head.line);
     if (!is_new) {
         reporter.error(head,
@@ -225,7 +229,7 @@ bool settle_service(Parsing& parsing, const Word& head, ServiceDraft& service) {
         return false;
     }
     settle_reals(parsing, service);
-    settle_quorum(parsing, server);
+    settle_quorum(parsing, service, server);
     if (server.sorry_server && server.sorry_server->port == 0)
         server.sorry_server->port = server.key.endpoint.port;
     settle_sorry_server(parsing, server);

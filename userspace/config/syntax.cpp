@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/config/syntax.hpp"
 
+#include "userspace/config/values.hpp"
+
 #include <fmt/format.h>
 
 #include <utility>
@@ -12,11 +14,16 @@ namespace {
 // No statement of keepalived's has near as many; this bounds what a line of garbage costs.
 constexpr std::size_t kMaxWords = 1000;
 constexpr std::size_t kMaxHints = 100;
+// Of one block of the root: a hundred times the largest that makes sense. It bounds memory.
+constexpr std::size_t kMaxBlockWords = 2'000'000;
 
 }  // namespace
 
-SyntaxReader::SyntaxReader(std::string_view text, std::string_view config_id, Reporter& reporter)
-    : lexer_(text, config_id, reporter), reporter_(reporter) {}
+SyntaxReader::SyntaxReader(std::string_view text,
+                           std::string_view config_id,
+                           const Sources& sources,
+                           Reporter& reporter)
+    : lexer_(text, config_id, sources, reporter), reporter_(reporter) {}
 
 Token& SyntaxReader::peek() {
     if (ahead_.empty()) ahead_.push_back(lexer_.next());
@@ -39,6 +46,11 @@ std::vector<Word> SyntaxReader::read_words() {
     std::vector<Word> words;
     while (peek().kind == TokenKind::Word) {
         Token token = take();
+        if (++words_ > kMaxBlockWords) {
+            if (!std::exchange(too_large_, true))
+                reporter_.fatal(token.word, "this block is too large; reading stops here");
+            continue;
+        }
         if (words.size() < kMaxWords)
             words.push_back(std::move(token.word));
         else if (words.size() == kMaxWords) {
@@ -50,10 +62,44 @@ std::vector<Word> SyntaxReader::read_words() {
     return words;
 }
 
-std::vector<Statement> SyntaxReader::read() {
+void SyntaxReader::read(const std::function<void(const Statement&)>& take) {
     std::vector<Statement> statements;
+    take_ = take;
     read_body(Block::Root, {}, false, statements);
-    return statements;
+}
+
+/// What later lines are read by.
+void SyntaxReader::to_lexer(const Statement& statement) {
+    const std::string_view name = statement.head().text;
+    if (name == "instance" && statement.values() > 0) lexer_.set_instance(statement.value().text);
+    if (name == "random_seed" && statement.values() > 0)
+        if (const auto seed = parse_unsigned(statement.value().text))
+            lexer_.set_seed(static_cast<std::uint32_t>(*seed));
+    if (name != "include_check") return;
+    std::string checks = statement.values() > 0 ? "" : "rmwb";
+    for (std::size_t at = 0; at < statement.values(); ++at) {
+        std::string_view word = statement.value(at).text;
+        const bool changes = word.starts_with('+') || word.starts_with('-');
+        const bool off = word.starts_with('-');
+        if (changes) {
+            word.remove_prefix(1);
+            if (at == 0) checks = lexer_.include_check();
+        }
+        const char check = word == "read" || word == "readable" ? 'r'
+                           : word == "match"                    ? 'm'
+                           : word == "wildcard_match"           ? 'w'
+                           : word == "brace_match"              ? 'b'
+                                                                : '\0';
+        if (check == '\0')
+            reporter_.error(statement.value(at),
+                            fmt::format("unknown check {}; ignored", quoted(word)),
+                            "readable, match, wildcard_match and brace_match are known");
+        else if (off)
+            std::erase(checks, check);
+        else
+            checks += check;
+    }
+    lexer_.set_include_check(std::move(checks));
 }
 
 /// Skips a `{` and all up to the `}` that belongs to it.
@@ -118,6 +164,7 @@ void SyntaxReader::statement(
     Statement made;
     made.words = std::exchange(unwinding_, {});
     if (made.words.empty()) made.words = read_words();
+    if (made.words.empty()) return;  // beyond the limit
     const Word& head = made.head();
 
     if (block != Block::Root && !head.quoted && only_at_root(head.text) && block_follows() &&
@@ -161,7 +208,14 @@ void SyntaxReader::statement(
         }
         read_body(keyword->block, head, skipped, made.body);
     }
-    if (whole) out.push_back(std::move(made));
+    if (!whole) return;
+    if (block == Block::Root || block == Block::GlobalDefs) to_lexer(made);
+    if (block != Block::Root) {
+        out.push_back(std::move(made));
+        return;
+    }
+    take_(made);
+    words_ = 0;
 }
 
 /// A search takes a while; whoever mistypes more words than this is not looking for a hint.

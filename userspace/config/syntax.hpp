@@ -7,6 +7,7 @@
 #include "userspace/config/lexer.hpp"
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -28,15 +29,21 @@ struct Statement {
 /// little of the file as possible. Depth is limited by the table: unknown blocks do not nest.
 class SyntaxReader {
   public:
-    SyntaxReader(std::string_view text, std::string_view config_id, Reporter& reporter);
+    SyntaxReader(std::string_view text,
+                 std::string_view config_id,
+                 const Sources& sources,
+                 Reporter& reporter);
 
-    std::vector<Statement> read();
+    /// Hands each statement of the root to `take` as soon as it is whole: no more than one block is
+    /// held at a time.
+    void read(const std::function<void(const Statement&)>& take);
 
   private:
     Token& peek();
     Token take();
     bool block_follows();
     std::vector<Word> read_words();
+    void to_lexer(const Statement& statement);
     void read_body(Block block, const Word& opener, bool quiet, std::vector<Statement>& out);
     void statement(Block block,
                    const Word& opener,
@@ -49,6 +56,9 @@ class SyntaxReader {
     void skip_block();
 
     Lexer lexer_;
+    std::function<void(const Statement&)> take_;
+    std::size_t words_ = 0;  ///< of the block at hand
+    bool too_large_ = false;
     Reporter& reporter_;
     std::deque<Token> ahead_;
     std::map<std::pair<Block, std::string>, std::string_view> hints_;

@@ -5,16 +5,24 @@
 #include "userspace/control/script_runner.hpp"
 #include "userspace/control/script_security.hpp"
 
+#include <glob.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <net/if.h>
+#include <random>
 #include <set>
 #include <sys/stat.h>
 
 namespace vipd::control {
 
 namespace {
+
+constexpr std::size_t kMaxAlternatives = 1000;
 
 bool is_executable_file(const std::string& path) {
     struct stat info{};
@@ -35,6 +43,64 @@ std::optional<std::string> problem_of(const config::Script& script) {
     return std::nullopt;
 }
 
+std::string directory_of(const std::string& path) {
+    std::error_code failed;
+    const auto absolute = std::filesystem::absolute(path, failed);
+    return failed ? std::string() : absolute.parent_path().string();
+}
+
+/// As keepalived: only regular files, and none that is executable (a script beside them).
+config::IncludedFile included_file(const std::string& path) {
+    config::IncludedFile file{path, {}, {}};
+    struct stat info{};
+    if (::stat(path.c_str(), &info) < 0)
+        file.problem = std::strerror(errno);
+    else if (!S_ISREG(info.st_mode))
+        file.problem = "not a regular file";
+    else if ((info.st_mode & 0111) != 0)
+        file.problem = "it is executable";
+    if (!file.problem.empty()) return file;
+    auto text = read_file(path, kMaxConfigBytes);
+    if (text)
+        file.text = std::move(*text);
+    else
+        file.problem = text.error().message;
+    return file;
+}
+
+/// The alternatives of the first {a,b} of a pattern; the pattern itself if it has none.
+std::vector<std::string> alternatives(const std::string& pattern) {
+    const std::size_t open = pattern.find('{');
+    const std::size_t close = pattern.find('}', open == std::string::npos ? 0 : open);
+    if (open == std::string::npos || close == std::string::npos) return {pattern};
+    std::vector<std::string> all;
+    std::size_t begin = open + 1;
+    for (std::size_t at = begin; at <= close; ++at) {
+        if (pattern[at] != ',' && at != close) continue;
+        for (auto& rest : alternatives(pattern.substr(0, open) + pattern.substr(begin, at - begin) +
+                                       pattern.substr(close + 1)))
+            if (all.size() < kMaxAlternatives) all.push_back(std::move(rest));
+        begin = at + 1;
+    }
+    return all;
+}
+
+config::IncludeAnswer included_files(const std::string& pattern, const std::string& directory) {
+    config::IncludeAnswer answer;
+    answer.wildcards = pattern.find_first_of("*?[") != std::string::npos;
+    for (const auto& one : alternatives(pattern)) {
+        const std::string path = one.starts_with('/') ? one : directory + "/" + one;
+        glob_t found{};
+        if (::glob(path.c_str(), 0, nullptr, &found) == 0)
+            for (std::size_t at = 0; at < found.gl_pathc; ++at)
+                answer.files.push_back(included_file(found.gl_pathv[at]));
+        else
+            answer.unmatched.push_back(one);
+        ::globfree(&found);
+    }
+    return answer;
+}
+
 }  // namespace
 
 config::Environment host_environment(const std::string& config_id) {
@@ -45,6 +111,12 @@ config::Environment host_environment(const std::string& config_id) {
     environment.user_exists = user_exists;
     environment.script_problem = problem_of;
     environment.script_insecure = script_insecure;
+    environment.sources.include = included_files;
+    environment.sources.variable = [](const std::string& name) -> std::optional<std::string> {
+        const char* value = ::secure_getenv(name.c_str());
+        return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
+    };
+    environment.sources.seed = std::random_device()();
     std::array<char, 256> hostname{};
     if (::gethostname(hostname.data(), hostname.size() - 1) == 0)
         environment.hostname = hostname.data();
@@ -57,8 +129,12 @@ config::Environment host_environment(const std::string& config_id) {
 Result<LoadedConfig> load_config(const std::string& path, const std::string& config_id) {
     auto text = read_file(path, kMaxConfigBytes);
     if (!text) return fail(std::move(text.error()).in("configuration"));
-    auto parsed = config::parse(*text, path, host_environment(config_id));
-    return LoadedConfig{path, std::move(*text), std::move(parsed)};
+    config::Record record(std::move(*text));
+    auto environment = host_environment(config_id);
+    environment.sources.directory = directory_of(path);
+    environment.sources = record.listen(std::move(environment.sources));
+    auto parsed = config::parse(record.text(), path, environment);
+    return LoadedConfig{path, record.encode(), std::move(parsed)};
 }
 
 std::vector<config::Diagnostic> new_errors(const config::Parsed& before,

@@ -15,7 +15,9 @@ inline constexpr std::size_t kMaxConfigBytes = 128U << 20U;
 
 struct LoadedConfig {
     std::string path;
-    std::string text;  ///< what the roles are given: all three processes parse the same text
+    /// What the roles are given, a config::Record: all three processes parse the same text, that
+    /// of included files, too.
+    std::string text;
     config::Parsed parsed;
 };
 

@@ -170,7 +170,13 @@ void CheckRole::on_configure(const ipc::Configure& configure, const Fd& attached
         environment.hostname = hostname.data();
     environment.config_id = configure.config_id;
     // Core has shown the diagnostics; what cannot run at all it has not sent.
-    const auto parsed = config::parse(*text, configure.path, environment);
+    const auto record = config::Record::decode(*text);
+    if (!record) {
+        tell(ipc::Ready{configure.generation, false, "core sent no configuration"});
+        return;
+    }
+    environment.sources = record->replay();
+    const auto parsed = config::parse(record->text(), configure.path, environment);
     engine_->configure(check_settings(parsed.config));
     tell(ipc::Ready{configure.generation, true, {}});
 }

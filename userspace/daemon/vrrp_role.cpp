@@ -78,7 +78,13 @@ Prepared prepare(const ipc::Configure& configure, const Fd& text_fd) {
         environment.hostname = hostname.data();
     environment.config_id = configure.config_id;
     // Core has shown the diagnostics; what cannot run at all it has not sent.
-    const auto parsed = config::parse(*text, configure.path, environment);
+    const auto record = config::Record::decode(*text);
+    if (!record) {
+        prepared.refused = "core sent no configuration";
+        return prepared;
+    }
+    environment.sources = record->replay();
+    const auto parsed = config::parse(record->text(), configure.path, environment);
     prepared.settings = vrrp_settings(parsed.config, moment());
     prepared.sessions = bfd_settings(parsed.config);
     prepared.scheduling = parsed.config.global.vrrp;
