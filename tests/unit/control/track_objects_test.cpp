@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sys/wait.h>
@@ -85,11 +87,10 @@ class TrackObjectsTest : public testing::Test {
                 if (one->name == name) return one->value == value && one->up == up;
             return false;
         };
-        auto limit = loop.at(loop.now() + Seconds(20), [this](TimePoint) { loop.exit(1); });
-        auto look = loop.every(Millis(5), [&](TimePoint) {
-            if (is()) loop.exit(0);
-        });
-        return *loop.run() == 0;
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (!is() && std::chrono::steady_clock::now() < limit)
+            (void)::sd_event_run(loop.native(), 10'000);
+        return is();
     }
     config::Config config_of(const std::string& text) const {
         return config::parse(text, "test.conf", {}).config;
