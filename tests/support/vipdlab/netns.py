@@ -93,8 +93,8 @@ def sysctl(namespace, **settings):
 
 
 def addresses(namespace, device="eth0"):
-    """IPv4 addresses on the device."""
-    return [a["local"] for link in ip_json(namespace, f"-4 addr show dev {device}")
+    """Addresses on the device, of both families."""
+    return [a["local"] for link in ip_json(namespace, f"addr show dev {device}")
             for a in link.get("addr_info", [])]
 
 
