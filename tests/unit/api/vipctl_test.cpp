@@ -118,7 +118,7 @@ TEST(VipctlStatus, ShowsLvsSyncDaemon) {
 TEST(VipctlStatus, ShowsDrainsCheckpointAndTheGate) {
     auto status = api::sample_status();
     api::add_state(status);
-    const auto json = api::to_json(status);
+    const auto json = Json::parse(api::to_text(api::to_json(status)));
     const auto text = render_status(json, {});
     for (const auto* line : {"done 43%",
                              "VRRP waits for the peers' connections, 1s at most\n",
