@@ -60,6 +60,8 @@ std::uint32_t method_flags(model::Method method) {
             return kDirectRoute | kNoOutput;
         case model::Method::Tunnel:
             return kTunnel | kNoOutput;
+        case model::Method::Nat:
+            break;
     }
     return kMasq;
 }
