@@ -15,7 +15,7 @@ namespace {
 // A longer name defines nothing; this bounds the look ahead.
 constexpr std::size_t kMaxDefinition = 256;
 // What expansions of all kinds may add: far more than any file needs, far less than memory.
-constexpr std::size_t kMaxExpanded = std::size_t{64} << 20;
+constexpr std::size_t kMaxExpanded = std::size_t{16} << 20;
 constexpr std::size_t kMaxDepth = 48;
 constexpr std::size_t kMaxIncluded = 10'000;
 

@@ -123,7 +123,7 @@ std::string Record::encode() const {
 }
 
 std::optional<Record> Record::decode(std::string_view bytes) {
-    if (!bytes.starts_with(kMagic)) return std::nullopt;
+    if (!bytes.starts_with(kMagic)) return Record(std::string(bytes));
     Taker from(bytes.substr(kMagic.size()));
     Record record(from.text());
     record.directory_ = from.text();

@@ -53,7 +53,8 @@ class Record {
     Sources replay() const;
 
     std::string encode() const;
-    /// Nothing where the bytes are not those of encode().
+    /// Bytes of another kind are the text of a file that asks for nothing; nothing where those of
+    /// encode() are damaged.
     static std::optional<Record> decode(std::string_view bytes);
 
   private:
