@@ -73,7 +73,9 @@ std::vector<Action> passed(State& state,
     if (all) state.up = state.has_run = true;
     if (changed || weighted)
         actions.emplace_back(Report{state.up, changed, 0, outcome.detail, state.weight});
-    actions.emplace_back(again(state, settings, settings.timing.delay_loop, now));
+    const bool at_once = settings.fast_recovery && !all && !state.up;
+    actions.emplace_back(
+        again(state, settings, at_once ? Nanos(0) : settings.timing.delay_loop, now));
     return actions;
 }
 
@@ -126,8 +128,10 @@ bool same_digest(const std::string& a, const std::string& b) {
 }  // namespace
 
 bool Settings::asks_the_same(const Settings& other) const {
-    return kind == other.kind && target == other.target && bind_to == other.bind_to &&
-           urls == other.urls && http_version == other.http_version && argv == other.argv &&
+    return kind == other.kind && target == other.target && source == other.source &&
+           urls == other.urls && http_version == other.http_version && tls == other.tls &&
+           helo_name == other.helo_name && dns_type == other.dns_type &&
+           dns_name == other.dns_name && udp == other.udp && argv == other.argv &&
            user == other.user && group == other.group && dynamic_weight == other.dynamic_weight;
 }
 
@@ -155,6 +159,26 @@ Outcome judge_http(const HttpUrl& url, long status, const std::string& md5) {
     if (!url.digest.empty() && !same_digest(url.digest, md5))
         return Outcome::failed("MD5 digest is " + md5);
     return Outcome::passed();
+}
+
+std::string_view check_name(const Settings& settings) {
+    switch (settings.kind) {
+        case Kind::Tcp:
+            return "TCP_CHECK";
+        case Kind::Http:
+            return settings.tls ? "SSL_GET" : "HTTP_CHECK";
+        case Kind::Misc:
+            return "MISC_CHECK";
+        case Kind::Smtp:
+            return "SMTP_CHECK";
+        case Kind::Dns:
+            return "DNS_CHECK";
+        case Kind::Udp:
+            return "UDP_CHECK";
+        case Kind::Ping:
+            break;
+    }
+    return "PING_CHECK";
 }
 
 std::vector<Action> step(State& state,

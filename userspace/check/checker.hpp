@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -32,27 +33,70 @@ struct Timing {
     bool operator==(const Timing&) const = default;
 };
 
+/// Where an attempt goes out from.
+struct Source {
+    IpAddress address{};       ///< none: any
+    std::uint16_t port = 0;    ///< 0: any
+    std::string interface{};   ///< empty: any
+    std::uint32_t fwmark = 0;  ///< SO_MARK, which needs CAP_NET_ADMIN or CAP_NET_RAW; 0: none
+    bool operator==(const Source&) const = default;
+};
+
+/// A pattern that the body of an answer must match, or (no_match) must not.
+struct Regex {
+    std::string pattern{};               ///< PCRE2; empty: none
+    std::vector<std::string> options{};  ///< keepalived's names: caseless, multiline ...
+    bool no_match = false;
+    std::uint32_t min_offset = 0;  ///< where in the body the match may begin
+    std::uint32_t max_offset = 0;  ///< 0: anywhere
+    bool operator==(const Regex&) const = default;
+};
+
 struct HttpUrl {
     std::string path = "/";
     std::string digest{};  ///< MD5 of the body in hex; empty: not compared
     std::vector<std::pair<std::uint16_t, std::uint16_t>>
         status_codes{};         ///< ranges; empty: 200-299
     std::string virtualhost{};  ///< Host header; empty: address and port
+    Regex regex{};
     bool operator==(const HttpUrl&) const = default;
 };
 
 enum class HttpVersion : std::uint8_t { V1_0, V1_0C, V1_1 };  ///< C: with Connection: close
-enum class Kind : std::uint8_t { Tcp, Http, Misc };
+enum class Kind : std::uint8_t { Tcp, Http, Misc, Smtp, Dns, Udp, Ping };
+
+/// SSL_GET. The server's certificate is looked at only where a CA is given.
+struct Tls {
+    bool sni = false;
+    std::string sni_name{};  ///< empty: the virtual host
+    bool operator==(const Tls&) const = default;
+};
+
+struct UdpSettings {
+    std::vector<std::uint8_t> payload{};
+    bool require_reply = false;
+    std::vector<std::uint8_t> reply{}, reply_mask{};  ///< bits that the mask leaves out are any
+    std::uint16_t min_reply = 0;
+    std::uint16_t max_reply = 255;
+    bool operator==(const UdpSettings&) const = default;
+};
 
 struct Settings {
     Kind kind = Kind::Tcp;
     Timing timing;
     bool alpha = false;  ///< down until the first attempt has passed
+    bool log_all_failures = false;
 
-    Endpoint target;    // Tcp, Http
-    IpAddress bind_to;  ///< none: any
-    std::vector<HttpUrl> urls;
+    Endpoint target;  // all but Misc
+    Source source;
+    std::vector<HttpUrl> urls;  // Http
     HttpVersion http_version = HttpVersion::V1_0;
+    std::optional<Tls> tls;        ///< SSL_GET
+    bool fast_recovery = false;    ///< of a server that is down all URLs are asked in one go
+    std::string helo_name;         // Smtp
+    std::string dns_type = "SOA";  // Dns
+    std::string dns_name = ".";
+    UdpSettings udp;
 
     std::vector<std::string> argv;  // Misc
     std::string user, group;
@@ -86,6 +130,9 @@ Outcome judge_script(const Settings& settings, std::int32_t exit_status, const s
 
 /// What a server answered to one URL, judged. `md5` is in lower-case hex.
 Outcome judge_http(const HttpUrl& url, long status, const std::string& md5);
+
+/// keepalived's name of the check: "TCP_CHECK".
+std::string_view check_name(const Settings& settings);
 
 struct State {
     bool up = true;

@@ -2,6 +2,7 @@
 #include "userspace/check/engine.hpp"
 
 #include "userspace/check/tcp_attempt.hpp"
+#include "userspace/check/udp_attempt.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -33,8 +34,30 @@ struct Engine::Real {
 
 namespace {
 
-std::string_view check_name(Kind kind) {
-    return kind == Kind::Tcp ? "TCP_CHECK" : "HTTP_CHECK";
+DatagramRequest datagram_request(const Settings& settings, std::uint16_t number) {
+    DatagramRequest request{.target = settings.target,
+                            .source = settings.source,
+                            .timeout = settings.timing.connect_timeout};
+    if (settings.kind == Kind::Dns) {
+        // Names and types have been checked where they were read.
+        const auto type = dns_type(settings.dns_type).value_or(dns_type("SOA").value());
+        request.payload = dns_query(number, settings.dns_name, type).value_or(Bytes());
+        request.judge = [number](ByteView answer) { return judge_dns(answer, number); };
+    } else if (settings.kind == Kind::Ping) {
+        const Family family = settings.target.address.is_v6() ? Family::V6 : Family::V4;
+        request.ping = true;
+        request.payload = echo_request(family, number);
+        request.judge = [family, number](ByteView answer) {
+            return judge_echo(answer, family, number);
+        };
+    } else {
+        request.payload = settings.udp.payload;
+        request.silence_passes = !settings.udp.require_reply;
+        request.judge = [udp = settings.udp](ByteView answer) -> std::optional<Outcome> {
+            return udp.require_reply ? judge_udp(udp, answer) : Outcome::passed();
+        };
+    }
+    return request;
 }
 
 }  // namespace
@@ -111,7 +134,7 @@ void Engine::configure(std::vector<RealServer> reals) {
             }
             checker->real = real.get();
             checker->settings = std::move(settings);
-            checker->settings.alpha = wanted.alpha;
+            checker->settings.alpha = checker->settings.alpha || wanted.alpha;
             real->checkers.push_back(std::move(checker));
         }
         reals_.push_back(std::move(real));
@@ -207,6 +230,11 @@ void Engine::arm(Checker& checker) {
 
 void Engine::due(Checker& checker) {
     if (checker.waits || checker.state.running) return;
+    if (suspended_.contains(checker.real->service)) {
+        checker.state.next = loop_.now() + checker.settings.timing.delay_loop;
+        arm(checker);
+        return;
+    }
     if (running_ >= limits_.attempts) {
         checker.waits = true;
         waiting_.push_back(checker.id);
@@ -224,15 +252,27 @@ void Engine::launch(Checker& checker, const Launch& launch) {
     };
     switch (settings.kind) {
         case Kind::Tcp:
-            checker.attempt = start_tcp(loop_,
-                                        settings.target,
-                                        settings.bind_to,
-                                        settings.timing.connect_timeout,
-                                        std::move(done));
+        case Kind::Smtp: {
+            TcpRequest request{.target = settings.target,
+                               .source = settings.source,
+                               .timeout = settings.timing.connect_timeout};
+            if (settings.kind == Kind::Smtp) request.dialogue.emplace(settings.helo_name);
+            checker.attempt = start_tcp(loop_, std::move(request), std::move(done));
+            break;
+        }
+        case Kind::Dns:
+        case Kind::Udp:
+        case Kind::Ping:
+            // A number that cannot be guessed: an answer must come from who was asked.
+            checker.attempt =
+                start_datagram(loop_,
+                               datagram_request(settings, static_cast<std::uint16_t>(random_())),
+                               std::move(done));
             break;
         case Kind::Http: {
             HttpClient::Request request{.target = settings.target,
-                                        .bind_to = settings.bind_to,
+                                        .source = settings.source,
+                                        .tls = settings.tls,
                                         .version = settings.http_version,
                                         .url = {},
                                         .timeout = settings.timing.connect_timeout};
@@ -276,6 +316,14 @@ void Engine::script_done(std::uint64_t id, std::int32_t exit_status, const std::
         *checker, checker->state.attempt, judge_script(checker->settings, exit_status, detail));
 }
 
+void Engine::suspend(const ServiceKey& service, bool suspended) {
+    if (suspended)
+        suspended_.insert(service);
+    else if (suspended_.erase(service) > 0)
+        for (auto& real : reals_)
+            if (real->service == service) begin(*real);
+}
+
 void Engine::script_left_out(std::uint64_t id) {
     Checker* checker = checker_of_script(id);
     if (checker == nullptr) return;
@@ -302,6 +350,12 @@ void Engine::finished(Checker& checker, std::uint64_t attempt, Outcome outcome) 
         callbacks_.say("HTTP status code success to " +
                        log_name(checker.real->endpoint, checker.real->service.protocol) + " url(" +
                        checker.settings.urls[checker.state.url].path + ")");
+    if (checker.settings.log_all_failures && outcome.verdict == Outcome::Verdict::Failed &&
+        checker.state.up && checker.state.has_run &&
+        checker.state.failures < checker.settings.timing.retry)
+        callbacks_.say(std::string(check_name(checker.settings)) + " on service " +
+                       log_name(checker.real->endpoint, checker.real->service.protocol) +
+                       " failed (" + outcome.detail + "), trying again.");
     carry_out(
         checker,
         step(checker.state, checker.settings, Finished{attempt, std::move(outcome)}, loop_.now()));
@@ -371,14 +425,16 @@ void Engine::say_report(const Checker& checker, const Report& report) const {
                        log_name(real.service.endpoint, real.service.protocol) + "] by [" + script +
                        "] " + (report.up ? "succeeded" : "failed") + (report.up ? "" : why) + ".");
     } else if (report.up) {
-        callbacks_.say(checker.settings.kind == Kind::Tcp
-                           ? "TCP connection to " + name + " success."
-                           : "Remote Web server " + name + " succeed on service.");
+        callbacks_.say(
+            checker.settings.kind == Kind::Tcp ? "TCP connection to " + name + " success."
+            : checker.settings.kind == Kind::Http
+                ? "Remote Web server " + name + " succeed on service."
+                : std::string(check_name(checker.settings)) + " on service " + name + " success.");
     } else if (report.retries > 0) {
-        callbacks_.say(std::string(check_name(checker.settings.kind)) + " on service " + name +
+        callbacks_.say(std::string(check_name(checker.settings)) + " on service " + name +
                        " failed after " + std::to_string(report.retries) + " retries." + why);
     } else {
-        callbacks_.say(std::string(check_name(checker.settings.kind)) + " on service " + name +
+        callbacks_.say(std::string(check_name(checker.settings)) + " on service " + name +
                        " failed." + why);
     }
 }

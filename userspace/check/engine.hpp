@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,6 +87,12 @@ class Engine {
     /// The script `id` will never be run: its checker is taken away, the others decide.
     void script_left_out(std::uint64_t id);
 
+    /// ha_suspend: while suspended nothing is asked of the service's real servers; what was known
+    /// stays.
+    void suspend(const ServiceKey& service, bool suspended);
+    /// For SSL_GET; see HttpClient.
+    void use(HttpClient::Certificates certificates) { http_->use(std::move(certificates)); }
+
     /// The health of every server, in the configuration's order.
     std::vector<Health> health() const;
     std::size_t attempts_running() const { return running_; }
@@ -125,7 +132,8 @@ class Engine {
     std::map<Key, Real*> index_;
     std::map<std::uint64_t, Checker*> checkers_;      ///< by id
     std::map<std::uint64_t, std::uint64_t> scripts_;  ///< script id -> checker id
-    std::deque<std::uint64_t> waiting_;               ///< checker ids whose turn has not come
+    std::set<ServiceKey> suspended_;
+    std::deque<std::uint64_t> waiting_;  ///< checker ids whose turn has not come
 };
 
 }  // namespace vipd::check

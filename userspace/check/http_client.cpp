@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/check/http_client.hpp"
 
+#include "userspace/check/regex.hpp"
+#include "userspace/check/socket.hpp"
+
 #include <curl/curl.h>
 #include <openssl/evp.h>
 
@@ -9,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <netinet/in.h>
 #include <string>
 #include <string_view>
 #include <sys/epoll.h>
@@ -67,9 +71,13 @@ class HttpAttempt final : public Attempt {
   private:
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
     static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
+    static curl_socket_t on_open(void* self, curlsocktype purpose, curl_sockaddr* address);
     bool configure();
+    bool configure_tls(const Tls& tls);
     void drop();
+    bool wants_digest() const { return !request_.url.digest.empty() || request_.received; }
     Outcome outcome(CURLcode code);
+    Outcome judge_body(Outcome so_far) const;
 
     struct EasyFree {
         void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
@@ -82,11 +90,15 @@ class HttpAttempt final : public Attempt {
     HttpClient::Request request_;
     Done done_;
     std::unique_ptr<curl_slist, ListFree> headers_;
+    std::unique_ptr<curl_slist, ListFree> connect_to_;
+    std::string obstacle_;  // why there is no socket
     std::unique_ptr<CURL, EasyFree> easy_;
     bool added_ = false;
     Md5 md5_;
     std::size_t header_bytes_ = 0;
     std::size_t body_bytes_ = 0;
+    std::string body_;  // for the regex
+    HttpClient::Received received_;
     std::string refused_;  // why we ended the transfer ourselves
     TimePoint last_activity_;
     EventLoop::Source timer_;
@@ -107,6 +119,8 @@ class CurlClient final : public HttpClient {
 
     EventLoop& loop() { return loop_; }
     CURLM* multi() { return multi_; }
+    void use(Certificates certificates) override { certificates_ = std::move(certificates); }
+    const Certificates& certificates() const { return certificates_; }
     const Limits& limits() const { return limits_; }
 
   private:
@@ -117,6 +131,7 @@ class CurlClient final : public HttpClient {
     EventLoop& loop_;
     Limits limits_;
     CURLM* multi_;
+    Certificates certificates_;
     std::map<curl_socket_t, EventLoop::Source> sockets_;
     EventLoop::Source timer_;
 };
@@ -190,10 +205,11 @@ std::unique_ptr<Attempt> CurlClient::start(const Request& request, Attempt::Done
 
 // --- one attempt -----------------------------------------------------------------------------
 
-std::size_t HttpAttempt::on_header(char*, std::size_t size, std::size_t count, void* self) {
+std::size_t HttpAttempt::on_header(char* data, std::size_t size, std::size_t count, void* self) {
     auto& attempt = *static_cast<HttpAttempt*>(self);
     attempt.last_activity_ = attempt.client_.loop().now();
     attempt.header_bytes_ += size * count;
+    if (attempt.request_.received) attempt.received_.head.append(data, size * count);
     if (attempt.header_bytes_ <= attempt.client_.limits().header_bytes) return size * count;
     attempt.refused_ = "HTTP header is too long";
     return 0;
@@ -208,7 +224,12 @@ std::size_t HttpAttempt::on_body(char* data, std::size_t size, std::size_t count
                            std::to_string(attempt.client_.limits().body_bytes) + " bytes";
         return 0;
     }
-    if (!attempt.request_.url.digest.empty()) attempt.md5_.add(data, size * count);
+    if (attempt.wants_digest()) attempt.md5_.add(data, size * count);
+    if (attempt.request_.received) attempt.received_.body.append(data, size * count);
+    if (!attempt.request_.url.regex.pattern.empty()) {
+        const std::size_t room = attempt.client_.limits().regex_bytes - attempt.body_.size();
+        attempt.body_.append(data, std::min(size * count, room));
+    }
     return size * count;
 }
 
@@ -235,7 +256,8 @@ bool HttpAttempt::configure() {
     const auto set = [&](CURLoption option, auto value) {
         good = good && curl_easy_setopt(easy, option, value) == CURLE_OK;
     };
-    set(CURLOPT_URL, ("http://" + authority + "/").c_str());
+    set(CURLOPT_URL, ((request_.tls ? "https://" : "http://") + authority + "/").c_str());
+    if (request_.tls) good = good && configure_tls(*request_.tls);
     set(CURLOPT_REQUEST_TARGET, request_.url.path.c_str());
     set(CURLOPT_HTTPHEADER, headers_.get());
     set(CURLOPT_USERAGENT, "KeepAliveClient");
@@ -244,7 +266,7 @@ bool HttpAttempt::configure() {
                                                                 : CURL_HTTP_VERSION_1_0));
     // The digest is that of the bytes on the wire, as genhash computes it.
     set(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
-    set(CURLOPT_PROTOCOLS_STR, "http");
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
     set(CURLOPT_FOLLOWLOCATION, 0L);
     set(CURLOPT_PROXY, "");
     set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
@@ -258,8 +280,52 @@ bool HttpAttempt::configure() {
     set(CURLOPT_WRITEFUNCTION, on_body);
     set(CURLOPT_WRITEDATA, this);
     set(CURLOPT_PRIVATE, this);
-    if (request_.bind_to) set(CURLOPT_INTERFACE, ("host!" + request_.bind_to.to_string()).c_str());
+    set(CURLOPT_OPENSOCKETFUNCTION, on_open);
+    set(CURLOPT_OPENSOCKETDATA, this);
     return good;
+}
+
+// As keepalived: without a CA whoever answers is believed; a load balancer's checks are not where a
+// certificate is judged. The name sent is the one asked for, the address is the real server's.
+bool HttpAttempt::configure_tls(const Tls& tls) {
+    CURL* easy = easy_.get();
+    const auto& certificates = client_.certificates();
+    bool good = true;
+    const auto set = [&](CURLoption option, auto value) {
+        good = good && curl_easy_setopt(easy, option, value) == CURLE_OK;
+    };
+    const auto blob = [&](CURLoption option, const std::string& text) {
+        if (text.empty()) return;
+        curl_blob data{const_cast<char*>(text.data()), text.size(), CURL_BLOB_COPY};
+        set(option, &data);
+    };
+    set(CURLOPT_SSL_VERIFYPEER, certificates.ca.empty() ? 0L : 1L);
+    set(CURLOPT_SSL_VERIFYHOST, 0L);
+    blob(CURLOPT_CAINFO_BLOB, certificates.ca);
+    blob(CURLOPT_SSLCERT_BLOB, certificates.certificate);
+    blob(CURLOPT_SSLKEY_BLOB, certificates.key);
+    if (!certificates.password.empty()) set(CURLOPT_KEYPASSWD, certificates.password.c_str());
+    std::string name = tls.sni_name.empty() ? request_.url.virtualhost : tls.sni_name;
+    name = name.substr(0, name.find(':'));
+    if (!tls.sni || name.empty()) return good;
+    // libcurl sends the name of its URL: the name stands there, and leads to the address.
+    const std::string port = std::to_string(request_.target.port);
+    const std::string address = request_.target.address.is_v6()
+                                    ? "[" + request_.target.address.to_string() + "]"
+                                    : request_.target.address.to_string();
+    connect_to_.reset(curl_slist_append(nullptr, ("::" + address + ":" + port).c_str()));
+    set(CURLOPT_CONNECT_TO, connect_to_.get());
+    set(CURLOPT_URL, ("https://" + name + ":" + port + "/").c_str());
+    return good && connect_to_;
+}
+
+curl_socket_t HttpAttempt::on_open(void* self, curlsocktype, curl_sockaddr*) {
+    auto& attempt = *static_cast<HttpAttempt*>(self);
+    auto socket = open_socket(
+        attempt.request_.target.address, attempt.request_.source, SOCK_STREAM, IPPROTO_TCP);
+    if (socket) return socket->release();
+    attempt.obstacle_ = socket.error().message;
+    return CURL_SOCKET_BAD;
 }
 
 void HttpAttempt::start() {
@@ -283,15 +349,20 @@ void HttpAttempt::on_silence(TimePoint now) {
 
 Outcome HttpAttempt::outcome(CURLcode code) {
     if (!refused_.empty()) return Outcome::failed(refused_);
+    if (!obstacle_.empty()) return Outcome::not_run(obstacle_);
     switch (code) {
         case CURLE_OK:
         case CURLE_PARTIAL_FILE: {  // shorter than announced: status and digest decide
             long status = 0;
             (void)curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
-            const std::string md5 = request_.url.digest.empty() ? std::string() : md5_.hex();
-            if (!request_.url.digest.empty() && md5.empty())
-                return Outcome::not_run("MD5 is not available");
-            return judge_http(request_.url, status, md5);
+            const std::string md5 = wants_digest() ? md5_.hex() : std::string();
+            if (wants_digest() && md5.empty()) return Outcome::not_run("MD5 is not available");
+            if (request_.received) {
+                received_.status = status;
+                received_.md5 = md5;
+                request_.received(received_);
+            }
+            return judge_body(judge_http(request_.url, status, md5));
         }
         case CURLE_INTERFACE_FAILED:
         case CURLE_OUT_OF_MEMORY:
@@ -308,6 +379,16 @@ Outcome HttpAttempt::outcome(CURLcode code) {
         default:
             return Outcome::failed(curl_easy_strerror(code));
     }
+}
+
+Outcome HttpAttempt::judge_body(Outcome so_far) const {
+    const Regex& regex = request_.url.regex;
+    if (so_far.verdict != Outcome::Verdict::Passed || regex.pattern.empty()) return so_far;
+    const auto fit = fits(regex, body_);
+    if (!fit) return Outcome::failed(fit.error().message);
+    if (*fit) return so_far;
+    return Outcome::failed(regex.no_match ? "the body matches the regex"
+                                          : "the body does not match the regex");
 }
 
 void HttpAttempt::on_complete(CURLcode code) {
@@ -330,7 +411,7 @@ void HttpAttempt::finish(Outcome outcome) {
 }  // namespace
 
 Result<std::unique_ptr<HttpClient>> HttpClient::create(EventLoop& loop, Limits limits) {
-    static const CURLcode global = curl_global_init(CURL_GLOBAL_NOTHING);
+    static const CURLcode global = curl_global_init(CURL_GLOBAL_SSL);
     auto client = std::make_unique<CurlClient>(loop, limits);
     if (global != CURLE_OK || !client->configure()) return fail("libcurl cannot be set up");
     return client;

@@ -1,85 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/check/tcp_attempt.hpp"
 
-#include "userspace/base/fd.hpp"
+#include "userspace/check/socket.hpp"
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
-#include <cstring>
 #include <netinet/in.h>
-#include <optional>
 #include <sys/epoll.h>
-#include <sys/socket.h>
+#include <utility>
 
 namespace vipd::check {
 
 namespace {
 
-struct SocketAddress {
-    sockaddr_storage storage{};
-    socklen_t length = 0;
-    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-SocketAddress to_sockaddr(const Endpoint& endpoint) {
-    SocketAddress out;
-    const auto bytes = endpoint.address.bytes();
-    if (endpoint.address.is_v4()) {
-        sockaddr_in in{};
-        in.sin_family = AF_INET;
-        in.sin_port = htons(endpoint.port);
-        std::memcpy(&in.sin_addr, bytes.data(), bytes.size());
-        std::memcpy(&out.storage, &in, out.length = sizeof in);
-    } else {
-        sockaddr_in6 in{};
-        in.sin6_family = AF_INET6;
-        in.sin6_port = htons(endpoint.port);
-        std::memcpy(&in.sin6_addr, bytes.data(), bytes.size());
-        std::memcpy(&out.storage, &in, out.length = sizeof in);
-    }
-    return out;
-}
-
-std::string text_of(int errnum) {
-    std::string text = std::strerror(errnum);
-    if (!text.empty())
-        text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
-    return text;
-}
-
 class TcpAttempt final : public Attempt {
   public:
-    explicit TcpAttempt(Done done) : done_(std::move(done)) {}
+    TcpAttempt(TcpRequest request, Done done)
+        : request_(std::move(request)), done_(std::move(done)) {}
 
-    void start(EventLoop& loop, const Endpoint& target, const IpAddress& bind_to, Nanos timeout) {
-        auto early = connect(target, bind_to);
+    void start(EventLoop& loop) {
+        auto early = connect();
         if (!early) {
-            auto io = loop.io(socket_.get(), EPOLLOUT, [this](std::uint32_t) { finish(result()); });
+            auto io = loop.io(socket_.get(), EPOLLOUT, [this](std::uint32_t) {
+                connected_ ? read() : connected();
+            });
             if (io)
                 io_ = std::move(*io);
             else
                 early = Outcome::not_run(io.error().message);
         }
         // Even what is known at once is told by the loop: the caller has not got us yet.
-        const TimePoint when = early ? loop.now() : loop.now() + timeout;
+        const TimePoint when = early ? loop.now() : loop.now() + request_.timeout;
         auto timer = loop.at(when, [this, early](TimePoint) {
-            finish(early.value_or(Outcome::failed("connection timed out")));
+            finish(early.value_or(
+                Outcome::failed(connected_ ? "SMTP answer timed out" : "connection timed out")));
         });
         if (timer) timer_ = std::move(*timer);
     }
 
   private:
-    std::optional<Outcome> connect(const Endpoint& target, const IpAddress& bind_to) {
-        const int family = target.address.is_v6() ? AF_INET6 : AF_INET;
-        socket_.reset(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
-        if (!socket_) return Outcome::not_run("socket: " + text_of(errno));
-        if (bind_to) {
-            const auto from = to_sockaddr({bind_to, 0});
-            if (::bind(socket_.get(), from.get(), from.length) < 0)
-                return Outcome::not_run("bind to " + bind_to.to_string() + ": " + text_of(errno));
-        }
-        const auto to = to_sockaddr(target);
-        if (::connect(socket_.get(), to.get(), to.length) == 0) return Outcome::passed();
+    std::optional<Outcome> connect() {
+        auto socket =
+            open_socket(request_.target.address, request_.source, SOCK_STREAM, IPPROTO_TCP);
+        if (!socket) return Outcome::not_run(socket.error().message);
+        socket_ = std::move(*socket);
+        const auto to = to_sockaddr(request_.target);
+        if (::connect(socket_.get(), to.get(), to.length) == 0)
+            return request_.dialogue ? std::nullopt : std::optional(Outcome::passed());
         if (errno == EINPROGRESS) return std::nullopt;
         // Used-up local ports are our own trouble; anything else is the way to the server.
         if (errno == EAGAIN || errno == EADDRNOTAVAIL || errno == ENOBUFS)
@@ -87,11 +54,30 @@ class TcpAttempt final : public Attempt {
         return Outcome::failed(text_of(errno));
     }
 
-    Outcome result() const {
+    void connected() {
         int error = 0;
         socklen_t length = sizeof error;
         if (::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &length) < 0) error = errno;
-        return error == 0 ? Outcome::passed() : Outcome::failed(text_of(error));
+        if (error != 0) return finish(Outcome::failed(text_of(error)));
+        if (!request_.dialogue) return finish(Outcome::passed());
+        connected_ = true;
+        if (auto set = EventLoop::set_events(io_, EPOLLIN); !set)
+            finish(Outcome::not_run(set.error().message));
+    }
+
+    void read() {
+        std::array<char, 4096> part{};
+        const ssize_t got = ::recv(socket_.get(), part.data(), part.size(), 0);
+        if (got < 0) {
+            if (errno != EAGAIN && errno != EINTR) finish(Outcome::failed(text_of(errno)));
+            return;
+        }
+        if (got == 0) return finish(request_.dialogue->closed());
+        auto step = request_.dialogue->feed({part.data(), static_cast<std::size_t>(got)});
+        // A few words into an empty buffer: they fit or the server is gone.
+        if (!step.send.empty())
+            (void)::send(socket_.get(), step.send.data(), step.send.size(), MSG_NOSIGNAL);
+        if (step.outcome) finish(std::move(*step.outcome));
     }
 
     void finish(Outcome outcome) {
@@ -103,21 +89,19 @@ class TcpAttempt final : public Attempt {
         done(std::move(outcome));
     }
 
+    TcpRequest request_;
     Done done_;
     Fd socket_;
     EventLoop::Source io_;
     EventLoop::Source timer_;
+    bool connected_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Attempt> start_tcp(EventLoop& loop,
-                                   const Endpoint& target,
-                                   const IpAddress& bind_to,
-                                   Nanos timeout,
-                                   Attempt::Done done) {
-    auto attempt = std::make_unique<TcpAttempt>(std::move(done));
-    attempt->start(loop, target, bind_to, timeout);
+std::unique_ptr<Attempt> start_tcp(EventLoop& loop, TcpRequest request, Attempt::Done done) {
+    auto attempt = std::make_unique<TcpAttempt>(std::move(request), std::move(done));
+    attempt->start(loop);
     return attempt;
 }
 

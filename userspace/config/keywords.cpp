@@ -240,30 +240,31 @@ std::vector<Keyword> table() {
         script("notify_down", kReal),
         value("uthreshold", kReal),
         value("lthreshold", kReal),
-        flag("alpha", kReal | kRetries | in(BfdCheck), NotYet),
+        flag("alpha", kReal | kRetries),
+        flag("alpha", in(BfdCheck), NotYet),
         block("TCP_CHECK", kReal, TcpCheck),
         block("HTTP_GET", kReal, HttpGet),
         block("MISC_CHECK", kReal, MiscCheck),
-        block("SSL_GET", kReal, SslGet, 0, NotYet),
-        block("SMTP_CHECK", kReal, SmtpCheck, 0, NotYet),
-        block("DNS_CHECK", kReal, DnsCheck, 0, NotYet),
-        block("UDP_CHECK", kReal, UdpCheck, 0, NotYet),
+        block("SSL_GET", kReal, SslGet),
+        block("SMTP_CHECK", kReal, SmtpCheck),
+        block("DNS_CHECK", kReal, DnsCheck),
+        block("UDP_CHECK", kReal, UdpCheck),
         block("PING_CHECK", kReal, PingCheck, 0, NotYet),
         block("BFD_CHECK", kReal, BfdCheck, 0, NotYet),
         block("FILE_CHECK", kReal, FileCheck, 0, NotYet),
         value("connect_ip", kConnects),
         value("connect_port", kConnects),
         value("bindto", kConnects),
-        value("bind_port", kConnects, NotYet),
-        value("bind_if", kConnects, NotYet),
+        value("bind_port", kConnects),
+        value("bind_if", kConnects),
         value("fwmark", kConnects, NotYet),
-        flag("log_all_failures", kRetries, NotYet),
+        flag("log_all_failures", kRetries),
         block("url", kHttp, Url),
         value("http_protocol", kHttp),
         {"nb_get_retry", kHttp | in(SmtpCheck), Done, None, 1, 1},
-        flag("fast_recovery", kHttp, NotYet),
-        flag("enable_sni", kHttp, NotYet),
-        value("sni_name", kHttp, NotYet),
+        flag("fast_recovery", kHttp),
+        flag("enable_sni", kHttp),
+        value("sni_name", kHttp),
         flag("tls_compliant", kHttp | in(Url), NotYet),
         value("path", in(Url)),
         value("digest", in(Url)),
@@ -271,7 +272,7 @@ std::vector<Keyword> table() {
         script("misc_path", in(MiscCheck)),
         value("misc_timeout", in(MiscCheck)),
         flag("misc_dynamic", in(MiscCheck)),
-        block("host", in(SmtpCheck), SmtpHost, 0, NotYet),
+        block("host", in(SmtpCheck), SmtpHost),
 
         // ---- vipd's own
         values("interfaces", in(Vipd)),
@@ -311,9 +312,10 @@ std::vector<Keyword> table() {
         "vrrp_garp_lower_prio_repeat", "vrrp_startup_delay", "vrrp_delay_after_boot",
         "default_interface", "vrrp_priority", "vrrp_rt_priority", "vrrp_rlimit_rttime",
         "vrrp_rlimit_rtime");
+    flags(Done, kGlobal, "checker_log_all_failures");
     flags(NotYet, kGlobal,
         "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "no_email_faults",
-        "no_checker_emails", "checker_log_all_failures", "use_symlink_paths",
+        "no_checker_emails", "use_symlink_paths",
         "set_supplementary_groups", "vrrp_notify_priority_changes", "checker_no_swap",
         "bfd_no_swap", "fifo_write_vrrp_states_on_reload", "rs_init_notifies",
         "enable_snmp_vrrp", "enable_snmp_checker", "enable_snmp_rfc", "enable_snmp_rfcv2",
@@ -367,13 +369,14 @@ std::vector<Keyword> table() {
         "ttl", "hoplimit", "max_hops");
     single(Done, in(GarpGroup), "garp_interval", "gna_interval", "interface");
     single(NotYet, in(Ssl), "password", "ca", "certificate", "key");
-    flags(NotYet, in(Url), "regex_no_match");
-    single(NotYet, in(Url), "regex", "regex_min_offset", "regex_max_offset");
-    any(NotYet, in(Url), "regex_options", "regex_stack");
-    single(NotYet, in(SmtpCheck), "helo_name");
-    single(NotYet, in(DnsCheck), "type", "name");
-    single(NotYet, in(UdpCheck), "payload", "min_reply_length", "max_reply_length");
-    flags(NotYet, in(UdpCheck), "require_reply");
+    flags(Done, in(Url), "regex_no_match");
+    single(Done, in(Url), "regex", "regex_min_offset", "regex_max_offset");
+    any(Done, in(Url), "regex_options");
+    any(NoEffect, in(Url), "regex_stack");  // the search has limits of its own
+    single(Done, in(SmtpCheck), "helo_name");
+    single(Done, in(DnsCheck), "type", "name");
+    single(Done, in(UdpCheck), "payload", "min_reply_length", "max_reply_length");
+    flags(Done, in(UdpCheck), "require_reply");
     single(NotYet, in(BfdCheck), "name");
     single(NotYet, in(FileCheck), "track_file");
     // clang-format on

@@ -38,7 +38,10 @@ class AttemptTest : public testing::Test {
         return outcome.value_or(Outcome::not_run("never"));
     }
     Outcome tcp(const Endpoint& target, Nanos timeout = 5s, IpAddress from = {}) {
-        return run([&](auto done) { return start_tcp(loop_, target, from, timeout, done); });
+        return run([&](auto done) {
+            return start_tcp(
+                loop_, {.target = target, .source = {.address = from}, .timeout = timeout}, done);
+        });
     }
     Outcome http(HttpClient::Request request, HttpClient::Limits limits = {}) {
         client_ = HttpClient::create(loop_, limits).value();
@@ -46,7 +49,7 @@ class AttemptTest : public testing::Test {
     }
     Outcome get(const Server& server, HttpUrl url = {}, Nanos timeout = 5s) {
         return http({.target = server.endpoint(),
-                     .bind_to = {},
+                     .source = {},
                      .version = HttpVersion::V1_0,
                      .url = std::move(url),
                      .timeout = timeout});
@@ -93,7 +96,7 @@ TEST_F(AttemptTest, BindsToTheAddressAskedFor) {
     Server server(Server::says("HTTP/1.0 200 OK\r\n\r\n"));
     const auto from = IpAddress::parse("127.0.0.7").value();
     EXPECT_EQ(http({.target = server.endpoint(),
-                    .bind_to = from,
+                    .source = {.address = from},
                     .version = HttpVersion::V1_0,
                     .url = {},
                     .timeout = 5s})
@@ -111,7 +114,7 @@ TEST_F(AttemptTest, AnAddressThatIsNotOursIsNoJudgementOfTheServer) {
 TEST_F(AttemptTest, AnHttpBindThatFailsIsNoJudgementEither) {
     Server server(Server::says("HTTP/1.0 200 OK\r\n\r\n"));
     EXPECT_EQ(http({.target = server.endpoint(),
-                    .bind_to = IpAddress::parse("192.0.2.1").value(),
+                    .source = {.address = IpAddress::parse("192.0.2.1").value()},
                     .version = HttpVersion::V1_0,
                     .url = {},
                     .timeout = 5s})
@@ -120,12 +123,13 @@ TEST_F(AttemptTest, AnHttpBindThatFailsIsNoJudgementEither) {
 }
 
 TEST_F(AttemptTest, AGivenUpAttemptSaysNothing) {
-    auto attempt = start_tcp(
-        loop_, test::closed_port(), {}, 1s, [](Outcome) { FAIL() << "told after its end"; });
+    auto attempt = start_tcp(loop_, {.target = test::closed_port(), .timeout = 1s}, [](Outcome) {
+        FAIL() << "told after its end";
+    });
     attempt.reset();
     auto client = HttpClient::create(loop_, {}).value();
     auto other = client->start({.target = test::closed_port(),
-                                .bind_to = {},
+                                .source = {},
                                 .version = HttpVersion::V1_0,
                                 .url = {},
                                 .timeout = 1s},
@@ -146,7 +150,7 @@ TEST_F(AttemptTest, SendsKeepalivedsRequest) {
 TEST_F(AttemptTest, NamesTheVirtualHostAndTheVersion) {
     Server server(Server::says("HTTP/1.1 200 OK\r\n\r\nabc"));
     EXPECT_EQ(http({.target = server.endpoint(),
-                    .bind_to = {},
+                    .source = {},
                     .version = HttpVersion::V1_1,
                     .url = {.virtualhost = "www.example.org"},
                     .timeout = 5s})
@@ -161,7 +165,7 @@ TEST_F(AttemptTest, NamesTheVirtualHostAndTheVersion) {
 TEST_F(AttemptTest, Http10CAsksToClose) {
     Server server(Server::says("HTTP/1.0 200 OK\r\n\r\n"));
     EXPECT_EQ(http({.target = server.endpoint(),
-                    .bind_to = {},
+                    .source = {},
                     .version = HttpVersion::V1_0C,
                     .url = {},
                     .timeout = 5s})
@@ -210,7 +214,7 @@ TEST_F(AttemptTest, AnAnswerThatEndsEarlyIsJudgedByWhatCame) {
 
 TEST_F(AttemptTest, ARefusedHttpConnectionFails) {
     const auto outcome = http({.target = test::closed_port(),
-                               .bind_to = {},
+                               .source = {},
                                .version = HttpVersion::V1_0,
                                .url = {},
                                .timeout = 5s});
@@ -254,7 +258,7 @@ TEST_F(AttemptTest, AnEndlessBodyIsCutAtTheLimit) {
         while (Server::send(fd, block)) sent += block.size();
     });
     const auto outcome = http({.target = server.endpoint(),
-                               .bind_to = {},
+                               .source = {},
                                .version = HttpVersion::V1_0,
                                .url = {},
                                .timeout = 5s},
@@ -282,7 +286,7 @@ TEST_F(AttemptTest, AnAnswerInDripsEndsWithTheTotalTime) {
         }
     });
     const auto outcome = http({.target = server.endpoint(),
-                               .bind_to = {},
+                               .source = {},
                                .version = HttpVersion::V1_0,
                                .url = {},
                                .timeout = 100ms},
@@ -293,7 +297,7 @@ TEST_F(AttemptTest, AnAnswerInDripsEndsWithTheTotalTime) {
 TEST_F(AttemptTest, ChunksAreHashedAsTheyCome) {
     Server server(Server::says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nabc"));
     EXPECT_EQ(http({.target = server.endpoint(),
-                    .bind_to = {},
+                    .source = {},
                     .version = HttpVersion::V1_1,
                     .url = {.digest = kAbc},
                     .timeout = 5s})

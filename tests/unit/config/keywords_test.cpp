@@ -74,7 +74,7 @@ TEST(Keywords, ThatAreNotDoneAreReportedWhereverTheyStand) {
             ++tried;
         }
     }
-    EXPECT_GT(tried, 250);
+    EXPECT_GT(tried, 100);  // falls as they are done
 }
 
 TEST(Keywords, NearestIsLookedForInTheBlockFirst) {

@@ -114,17 +114,18 @@ TEST(RealServer, HasThresholds) {
 }
 
 TEST(RealServer, WhoseOnlyCheckerIsNotDoneCountsAsUpAndThatIsSaid) {
-    const Parsed parsed = read(
-        service("real_server 10.0.0.2 80 {\nSSL_GET {\nurl {\npath /\n}\n}\nDNS_CHECK {\n}\n}\n"
-                "real_server 10.0.0.3 80 {\nSSL_GET {\nurl {\npath /\n}\n}\nTCP_CHECK {\n}\n}"));
-    EXPECT_THAT(findings(parsed),
-                ElementsAre("6:1 warning: 'SSL_GET' is not done by vipd yet; its block is ignored",
-                            "6:1 warning: without SSL_GET real_server 10.0.0.2:80 has no checker: "
-                            "the real server counts as up",
-                            "11:1 warning: 'DNS_CHECK' is not done by vipd yet; its block is "
-                            "ignored",
-                            "15:1 warning: 'SSL_GET' is not done by vipd yet; its block is "
-                            "ignored"));
+    const Parsed parsed = read(service(
+        "real_server 10.0.0.2 80 {\nBFD_CHECK {\nname B\n}\nFILE_CHECK {\ntrack_file F\n}\n}\n"
+        "real_server 10.0.0.3 80 {\nBFD_CHECK {\nname B\n}\nTCP_CHECK {\n}\n}"));
+    EXPECT_THAT(
+        findings(parsed),
+        ElementsAre("6:1 warning: 'BFD_CHECK' is not done by vipd yet; its block is ignored",
+                    "6:1 warning: without BFD_CHECK real_server 10.0.0.2:80 has no "
+                    "checker: the real server counts as up",
+                    "9:1 warning: 'FILE_CHECK' is not done by vipd yet; its block is "
+                    "ignored",
+                    "14:1 warning: 'BFD_CHECK' is not done by vipd yet; its block is "
+                    "ignored"));
     EXPECT_EQ(parsed.exit_status(), 0);
 }
 
@@ -286,9 +287,7 @@ alpha
                             "21:13 error: '99' is no HTTP status code or range; ignored",
                             "21:16 error: '200-100' is no HTTP status code or range; ignored",
                             "24:1 complaint: MISC_CHECK without misc_path; ignored",
-                            "27:1 warning: 'SSL_GET' is not done by vipd yet; its block is ignored",
-                            "27:1 complaint: SSL_GET without a url; ignored",
-                            "29:1 warning: 'alpha' is not done by vipd yet; ignored"));
+                            "27:1 complaint: SSL_GET without a url; ignored"));
     const auto& checkers = parsed.config.virtual_servers.at(0).real_servers.at(0).checkers;
     ASSERT_EQ(checkers.size(), 2U);
     EXPECT_EQ(checkers[1].timing.retry, 3U);

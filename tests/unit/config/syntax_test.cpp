@@ -201,10 +201,10 @@ TEST(Syntax, WhatIsNotDoneYetIsAWarningPerUse) {
 
 TEST(Syntax, UnknownKeywordInsideABlockThatIsNotDoneIsStillAnError) {
     EXPECT_THAT(
-        findings(read(
-            service("real_server 10.0.0.2 80 {\nSMTP_CHECK {\nhelo_nam x\n}\nTCP_CHECK {\n}\n}"))),
-        ElementsAre("6:1 warning: 'SMTP_CHECK' is not done by vipd yet; its block is ignored",
-                    "7:1 error: unknown keyword 'helo_nam'"));
+        findings(read(service(
+            "real_server 10.0.0.2 80 {\nBFD_CHECK {\nname b\nnam x\n}\nTCP_CHECK {\n}\n}"))),
+        ElementsAre("6:1 warning: 'BFD_CHECK' is not done by vipd yet; its block is ignored",
+                    "8:1 error: unknown keyword 'nam'"));
 }
 
 }  // namespace
