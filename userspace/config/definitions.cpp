@@ -124,6 +124,13 @@ std::size_t Definitions::defines(std::string_view line) {
 }
 
 void Definitions::set(std::string_view name, std::string value) {
+    // A reference at the very end must not meet what follows where the value is put.
+    const std::size_t dollar = value.rfind('$');
+    if (dollar != std::string::npos) {
+        const std::size_t length = name_length(std::string_view(value).substr(dollar + 1));
+        if (length > 0 && dollar + 1 + length == value.size())
+            value = value.substr(0, dollar) + "${" + value.substr(dollar + 1) + "}";
+    }
     values_.insert_or_assign(std::string(name), std::move(value));
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace vipd::config {
 
@@ -107,8 +108,10 @@ void settle_reals(Parsing& parsing, ServiceDraft& service) {
 void settle_quorum(Parsing& parsing, const ServiceDraft& service, VirtualServer& server) {
     Reporter& reporter = parsing.reporter;
     std::uint64_t total = 0;
+    std::set<Endpoint> known;  // a real server that stands here twice counts once
     for (const auto& made : service.reals)
-        total += made.real.weight.set ? *made.real.weight : *service.weight;
+        if (known.insert(made.real.endpoint).second)
+            total += made.real.weight.set ? *made.real.weight : *service.weight;
     if (*server.quorum > std::max<std::uint64_t>(total, 1)) {
         const auto reduced = static_cast<std::uint32_t>(std::max<std::uint64_t>(total, 1));
         reporter.complaint(reporter.word_at(server.quorum.at),

@@ -164,7 +164,7 @@ default via 10.0.0.254 dev eth0 metric 5 onlink
 blackhole 10.8.0.0/16
 2001:db8::/32 via fe80::1 dev eth0 pref high
 10.7.0.0/16 nexthop via 10.0.0.3 weight 2 nexthop via 10.0.0.4 dev eth1 onlink
-10.6.0.0/16 encap mpls 100/200 via 10.0.0.5
+10.6.0.0/16 encap mpls 100/200 via 10.0.0.5 dev eth0
 }
 static_rules {
 from 10.0.0.0/24 table 100 preference 200
