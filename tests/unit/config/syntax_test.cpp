@@ -174,7 +174,7 @@ TEST(Syntax, DiagnosticsInADefinitionPointAtItsUse) {
 }
 
 TEST(Syntax, DefinitionOfItselfAndExplosionEnd) {
-    EXPECT_EQ(*read("$A=$A\nglobal_defs {\nrouter_id $A\n}").config.global.router_id, "$A");
+    EXPECT_EQ(*read("$A=$A\nglobal_defs {\nrouter_id $A\n}").config.global.router_id, "${A}");
     std::string text = "$A0=x\n";
     for (int i = 1; i < 16; ++i) {
         const std::string before = "${A" + std::to_string(i - 1) + "}";
