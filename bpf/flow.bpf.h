@@ -143,13 +143,14 @@ static __always_inline __u32 flow_timeout(const struct vipd_service *service,
 }
 
 /* Counts a flow for its real, in (1) or out (-1). The caller holds the slot. */
-static __always_inline void flow_count(__u32 real, __u32 protocol, __u32 state,
-				       int by)
+static __always_inline void
+flow_count(__u32 real, const struct vipd_flow_key *key, __u32 state, int by)
 {
 	struct vipd_load *load = bpf_map_lookup_elem(&vipd_loads, &real);
 
-	if (load && state != VIPD_FLOW_NONE)
-		vipd_load_count(load, protocol, state, by);
+	if (load && state != VIPD_FLOW_NONE &&
+	    !VIPD_READ_ONCE(key->is_template))
+		vipd_load_count(load, VIPD_READ_ONCE(key->protocol), state, by);
 }
 
 /* One more packet of a flow that stays where it is. */
@@ -200,15 +201,16 @@ static __always_inline void flow_write(struct vipd_flow *flow,
 				       const struct segment *p, __u32 state,
 				       __u32 real, __u16 generation)
 {
-	flow_count(VIPD_READ_ONCE(flow->real),
-		   VIPD_READ_ONCE(flow->key.protocol),
+	flow_count(VIPD_READ_ONCE(flow->real), &flow->key,
 		   VIPD_READ_ONCE(flow->state), -1);
-	flow_count(real, p->key.protocol, state, 1);
+	flow_count(real, &p->key, state, 1);
 	VIPD_WRITE_ONCE(flow->state, VIPD_FLOW_NONE);
 	vipd_flow_key_write(&flow->key, &p->key, real, &flow->real);
 	VIPD_WRITE_ONCE(flow->generation, generation);
 	VIPD_WRITE_ONCE(flow->last_seen, p->now);
-	VIPD_WRITE_ONCE(flow->timeout, flow_timeout(service, state));
+	VIPD_WRITE_ONCE(flow->timeout, p->key.is_template
+					   ? service->persistence_ticks
+					   : flow_timeout(service, state));
 	VIPD_WRITE_ONCE(flow->flags, state == VIPD_FLOW_ESTABLISHED
 					 ? VIPD_FLOW_ONE_PACKET
 					 : 0);

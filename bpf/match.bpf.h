@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Whose packet it is: exact address, port and protocol. */
+/* Whose packet it is: by address, port and protocol, then by any port. */
 #ifndef VIPD_MATCH_BPF_H
 #define VIPD_MATCH_BPF_H
 
@@ -47,6 +47,11 @@ match_service(const struct vipd_flow_key *packet)
 	if (match->epoch == epoch && match_is_of(match, packet))
 		return &match->service;
 	service = bpf_map_lookup_elem(&vipd_services, &key);
+	if (!service && meta->any_port_keys) {
+		key.port = 0;
+		service = bpf_map_lookup_elem(&vipd_services, &key);
+		key.port = packet->vip_port;
+	}
 	if (!service)
 		return NULL;
 	barrier();

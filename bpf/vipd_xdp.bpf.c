@@ -17,6 +17,7 @@
 #include "bpf/stats.bpf.h"
 #include "bpf/match.bpf.h"
 #include "bpf/flow.bpf.h"
+#include "bpf/persist.bpf.h"
 #include "bpf/pick.bpf.h"
 #include "bpf/forward.bpf.h"
 #include "bpf/reply.bpf.h"
@@ -75,7 +76,21 @@ static __always_inline __u32 real_of_flow(const struct flow_view *view,
 struct choice {
 	__u32 real;
 	__u32 connections; /* made by this packet: 0 or 1 */
+	__u32 by_template;
 };
+
+static __always_inline __u32 choose_real(const struct vipd_service *service,
+					 const struct segment *p, int fresh,
+					 struct choice *choice)
+{
+	choice->real = VIPD_NO_REAL;
+	if (service->persistence_ticks)
+		choice->real = template_real(service, p);
+	choice->by_template = choice->real != VIPD_NO_REAL;
+	if (!choice->by_template)
+		choice->real = pick_real(service, p, fresh);
+	return choice->real;
+}
 
 /*
  * Chooses a real for a connection that has none and stores it. Not static, for
@@ -103,13 +118,17 @@ __noinline __u32 new_flow(const struct flow_view *view,
 		if (!fresh && settling())
 			return VIPD_DROP_SETTLING;
 	}
-	id = choice->real = pick_real(service, p, fresh);
+	id = choose_real(service, p, fresh, choice);
 	real = bpf_map_lookup_elem(&vipd_reals, &id);
 	if (!real)
 		return VIPD_DROP_NO_REAL;
 	verdict = reachable(real);
 	if (verdict == VIPD_DROP_NEIGHBOUR || state == VIPD_FLOW_NONE)
 		return verdict;
+	if (service->flags & VIPD_SERVICE_ONE_PACKET) {
+		choice->connections = 1;
+		return verdict;
+	}
 	new.hash = p->hash;
 	new.slot = view->slot;
 	new.version = view->version;
@@ -127,7 +146,7 @@ __noinline __u32 new_flow(const struct flow_view *view,
 	if (!fresh)
 		return verdict;
 	/* Not stored, it must go where its next packets will go. */
-	id = choice->real = pick_real(service, p, 0);
+	id = choose_real(service, p, 0, choice);
 	real = bpf_map_lookup_elem(&vipd_reals, &id);
 	return real ? reachable(real) : VIPD_DROP_NO_REAL;
 }
@@ -165,6 +184,10 @@ static __always_inline __u32 serve(struct xdp_md *ctx, struct packet *p,
 		if (real->method == VIPD_METHOD_NAT)
 			segment->direction = VIPD_FROM_CLIENT;
 		flow_refresh(&view, service, segment);
+		if (service->persistence_ticks &&
+		    (view.flags || (view.state == VIPD_FLOW_SYN_RECV &&
+				    segment->tcp_event == VIPD_TCP_ACK)))
+			template_confirm(service, segment);
 		verdict = reachable(real);
 	} else {
 		view.known = view.flow != NULL;
@@ -172,6 +195,9 @@ static __always_inline __u32 serve(struct xdp_md *ctx, struct packet *p,
 		real = bpf_map_lookup_elem(&vipd_reals, &choice.real);
 		if (!real)
 			return verdict;
+		if (service->persistence_ticks && choice.connections &&
+		    !choice.by_template)
+			template_store(service, segment, choice.real);
 	}
 	if (verdict == VIPD_CONTINUE)
 		verdict = forward_packet(ctx, p, real);

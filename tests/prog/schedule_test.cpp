@@ -75,23 +75,32 @@ TEST_F(ScheduleTest, HandsConnectionsOutAsIpvs) {
     }
 }
 
-TEST_F(ScheduleTest, WeighsWhatARealThatComesBackStillHas) {
-    model::Service web = service_of({Scheduler::WeightedLeastConnection, "1:1 2:2 3:3", {}, {}});
-    put(web);
-    std::string chosen;
+/// r2 is removed after 8 connections, and added again after 16.
+TEST_F(ScheduleTest, GoesOnAsIpvsWhenARealLeavesAndComesBack) {
+    const std::vector<std::pair<Scheduler, std::string>> facts{
+        {Scheduler::RoundRobin, "321321321313131312312312"},
+        {Scheduler::WeightedRoundRobin, "321332323133313323231323"},
+        {Scheduler::WeightedLeastConnection, "321323321333133322221323"}};
     std::uint16_t port = 1000;
-    const auto connect_times = [&](int times) {
-        for (int i = 0; i < times; ++i) chosen += connect(port++, Traffic::Syn);
-    };
-    connect_times(8);
-    const model::Real second = web.reals[1];
-    web.reals.erase(web.reals.begin() + 1);
-    put(web);
-    connect_times(8);
-    web.reals.push_back(second);  // IPVS puts it in front of its list
-    put(web);
-    connect_times(8);
-    EXPECT_EQ(chosen, "321323321333133322221323");
+    for (const auto& [scheduler, wanted] : facts) {
+        model::Service web = service_of({scheduler, "1:1 2:2 3:3", Traffic::Syn, {}});
+        web.key.endpoint.port = port;
+        put(web);
+        std::string chosen;
+        const auto connect_times = [&](int times) {
+            for (int i = 0; i < times; ++i)
+                chosen += connect(port++, Traffic::Syn, web.key.endpoint.port);
+        };
+        connect_times(8);
+        const model::Real second = web.reals[1];
+        web.reals.erase(web.reals.begin() + 1);
+        put(web);
+        connect_times(8);
+        web.reals.push_back(second);  // IPVS puts it in front of its list
+        put(web);
+        connect_times(8);
+        EXPECT_EQ(chosen, wanted) << to_string(scheduler);
+    }
 }
 
 // --- thresholds --------------------------------------------------------------------------------

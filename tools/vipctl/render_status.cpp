@@ -157,10 +157,13 @@ std::vector<Cell> service_row(const Json& service) {
     else if (!flag(service, "quorum_up"))
         state = {"no quorum", Color::Bad};
     const auto& rates = member(service, "rates");
-    return {{fmt::format("{:<4} {} {}",
-                         text(service, "protocol"),
-                         endpoint_text(service),
-                         text(service, "scheduler")),
+    const auto mark = number(service, "fwmark");
+    const auto persistence = number(service, "persistence_timeout");
+    return {{fmt::format("{:<4} {} {}{}",
+                         mark != 0 ? "FWM" : text(service, "protocol"),
+                         mark != 0 ? std::to_string(mark) : endpoint_text(service),
+                         text(service, "scheduler"),
+                         persistence != 0 ? fmt::format(" persistent {}", persistence) : ""),
              Color::Bold},
             {},
             {},

@@ -89,6 +89,8 @@ Json real_json(const control::RealStatus& real) {
             {"known", real.known},
             {"sorry", real.sorry},
             {"reason", real.reason},
+            {"upper_threshold", real.upper_threshold},
+            {"lower_threshold", real.lower_threshold},
             {"active", real.active},
             {"inactive", real.inactive},
             {"counters", packets_json(real.counters)},
@@ -102,6 +104,10 @@ Json service_json(const control::ServiceStatus& service) {
     return {{"address", service.key.endpoint.address.to_string()},
             {"port", service.key.endpoint.port},
             {"protocol", to_string(service.key.protocol)},
+            {"fwmark", service.mark},
+            {"group", service.group},
+            {"persistence_timeout", service.persistence.count()},
+            {"persistence_granularity", service.granularity},
             {"scheduler", model::to_string(service.scheduler)},
             {"method", model::to_string(service.method)},
             {"quorum", service.quorum},
@@ -252,12 +258,14 @@ Json to_json(const control::Status& status) {
 std::string flow_text(const dataplane::Flow& flow) {
     // None of these can hold what JSON would have to escape.
     return fmt::format(
-        R"({{"protocol":"{}","client":"{}","vip":"{}","real":"{}","state":"{}","synced":{},"idle_ms":{}}})",
+        R"({{"protocol":"{}","client":"{}","vip":"{}","real":"{}","state":"{}","template":{},"synced":{},"idle_ms":{}}})",
         to_string(flow.protocol),
         flow.client.to_string(),
         flow.vip.to_string(),
         flow.real.to_string(),
-        dataplane::to_string(flow.state),
+        // ipvsadm's word for it.
+        flow.is_template ? "ASSURED" : dataplane::to_string(flow.state),
+        flow.is_template,
         flow.synced,
         flow.idle.count());
 }

@@ -44,6 +44,7 @@ struct Vipd {
     Value<Nanos> lease{Seconds(0)};                   ///< 0: three advert intervals, at least 1 s
     Value<bool> lease_enabled{true};                  ///< lease off
     Value<std::string> api_socket{std::string("/run/vipd/api.sock")};
+    std::vector<Fwmark> fwmarks;               ///< fwmark N { ... }
     std::optional<Endpoint> api_listen;        ///< metrics on TCP; unset: none
     std::vector<Value<IpAddress>> sync_peers;  ///< sync { peer A }
     Value<std::string> sync_key_file;          ///< sync { key_file PATH }
@@ -68,7 +69,7 @@ struct Config {
     std::vector<Linkbeat> linkbeat_interfaces;
     Value<bool> linkbeat_use_polling{false};
     std::vector<VirtualServer> virtual_servers;  ///< those of an address
-    std::vector<VirtualServer> keyless_servers;  ///< those of a fwmark or a group
+    std::vector<VirtualServer> keyless_servers;  ///< of a fwmark or group that nothing carries
     std::vector<VirtualServerGroup> virtual_server_groups;
     Ssl ssl;
     Vipd vipd;

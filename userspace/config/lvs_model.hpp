@@ -91,10 +91,20 @@ struct RealServer {
     std::optional<Script> notify_up, notify_down;
 };
 
+/// One of the services that a virtual_server stands for.
+struct ServiceMember {
+    ServiceKey key;
+    std::vector<ServiceKey> also;  ///< of a fwmark: what else carries it, in order
+    std::uint32_t mark = 0;        ///< 0: it is no fwmark's
+};
+
 struct VirtualServer {
     enum class Kind : std::uint8_t { Address, Fwmark, Group };
     Kind kind = Kind::Address;
-    ServiceKey key;            ///< Address
+    ServiceKey key;  ///< else the first one of its members
+    /// Of a group or fwmark. Each is a service of its own with the same real servers, which are
+    /// checked once.
+    std::vector<ServiceMember> members;
     std::uint32_t fwmark = 0;  ///< Fwmark
     std::string group;         ///< Group
     /// ip_family, of a service without an address; None: that of its real servers.
@@ -125,7 +135,7 @@ struct VirtualServer {
     Value<std::string> virtualhost;
     Value<std::string> snmp_name;
     std::vector<RealServer> real_servers;
-    /// False: a warning said why vipd does not forward it yet (NAT, IPv6, SCTP, any port).
+    /// False: a warning said why vipd does not forward it yet (NAT, IPv6, SCTP).
     bool forwarded = true;
 };
 
@@ -135,6 +145,17 @@ struct AddressRange {
     std::uint32_t count = 1;
     std::uint16_t port = 0;
     Location at;
+};
+
+/// vipd { fwmark N { A [PORT] PROTOCOL ... } }: what carries the mark.
+struct Fwmark {
+    std::uint32_t value = 0;
+    Location at;
+    struct Carrier {
+        AddressRange range;
+        Protocol protocol = Protocol::Tcp;
+    };
+    std::vector<Carrier> carriers;
 };
 
 struct VirtualServerGroup {

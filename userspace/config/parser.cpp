@@ -85,6 +85,7 @@ Parsed parse(std::string_view text, std::string name, const Environment& environ
     SyntaxReader(text, config_id, environment.sources, reporter)
         .read([&](const Statement& statement) { parse_root(parsing, statement); });
     resolve_vrrp(parsing);
+    resolve_services(parsing);
     check_interfaces(parsing);
     check_scripts(parsing);
     parsed.diagnostics = reporter.take();

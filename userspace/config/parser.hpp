@@ -41,6 +41,8 @@ void parse_linkbeat(Parsing& parsing, const Statement& statement);
 void parse_track_group(Parsing& parsing, const Statement& statement);
 void parse_static_addresses(Parsing& parsing, const Statement& statement);
 void parse_virtual_server_group(Parsing& parsing, const Statement& statement);
+/// `A`, `A-B`, `A/M`; the port is not part of the word.
+std::optional<AddressRange> read_range(Parsing& parsing, const Word& word);
 void parse_virtual_server(Parsing& parsing, const Statement& statement);
 
 /// What a virtual_server, a real_server and a checker may say about checking; the nearest counts.
@@ -97,6 +99,7 @@ void read_extra_garp(Reporter& reporter,
 /// What can be told only once the whole file is known: inherited values, references between
 /// blocks, interfaces and scripts of this machine.
 void resolve_vrrp(Parsing& parsing);
+void resolve_services(Parsing& parsing);
 void check_interfaces(Parsing& parsing);
 void check_scripts(Parsing& parsing);
 

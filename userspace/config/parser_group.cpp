@@ -47,6 +47,8 @@ std::optional<AddressRange> dashed_range(Parsing& parsing, const Word& word, std
     return AddressRange{*first, count, 0, parsing.reporter.at(word)};
 }
 
+}  // namespace
+
 std::optional<AddressRange> read_range(Parsing& parsing, const Word& word) {
     if (const std::size_t dash = word.text.find('-'); dash != std::string::npos)
         return dashed_range(parsing, word, dash);
@@ -56,6 +58,8 @@ std::optional<AddressRange> read_range(Parsing& parsing, const Word& word) {
     if (host_bits > 16) return bad_range(parsing, word, "is no range of at most 65536 addresses");
     return AddressRange{prefix->address, 1U << host_bits, 0, parsing.reporter.at(word)};
 }
+
+namespace {
 
 void read_mark(Parsing& parsing, const Statement& line, VirtualServerGroup& group) {
     Reporter& reporter = parsing.reporter;

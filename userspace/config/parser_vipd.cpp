@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace vipd::config {
 
 namespace {
@@ -68,6 +70,36 @@ void parse_vipd_sync(Parsing& parsing, const Statement& statement) {
                        "all directors need the same key file");
 }
 
+/// fwmark N { ADDRESS [PORT] PROTOCOL ... }
+void parse_vipd_fwmark(Parsing& parsing, const Statement& statement) {
+    Reporter& reporter = parsing.reporter;
+    const auto value = read_number(reporter, statement.value(), 1, 4294967295);
+    if (!value) return;
+    Fwmark mark{static_cast<std::uint32_t>(*value), reporter.at(statement.value()), {}};
+    for (const auto& line : statement.body) {
+        const Word& last = line.values() > 0 ? line.value(line.values() - 1) : line.head();
+        std::optional<Protocol> protocol;
+        for (const Protocol each : {Protocol::Tcp, Protocol::Udp, Protocol::Sctp})
+            if (std::ranges::equal(last.text, to_string(each), [](char a, char b) {
+                    return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b;
+                }))
+                protocol = each;
+        if (!protocol || line.values() > 2) {
+            reporter.error(last, "a line of fwmark is ADDRESS [PORT] PROTOCOL; ignored");
+            continue;
+        }
+        auto range = read_range(parsing, line.head());
+        if (!range) continue;
+        if (line.values() == 2) {
+            const auto port = read_number(reporter, line.value(), 0, 65535);
+            if (!port) continue;
+            range->port = static_cast<std::uint16_t>(*port);
+        }
+        mark.carriers.push_back({std::move(*range), *protocol});
+    }
+    parsing.config.vipd.fwmarks.push_back(std::move(mark));
+}
+
 }  // namespace
 
 void parse_vipd(Parsing& parsing, const Statement& statement) {
@@ -78,6 +110,10 @@ void parse_vipd(Parsing& parsing, const Statement& statement) {
         if (line.keyword->status != Status::Done) continue;
         if (name == "sync") {
             parse_vipd_sync(parsing, line);
+            continue;
+        }
+        if (name == "fwmark") {
+            parse_vipd_fwmark(parsing, line);
             continue;
         }
         const Word& word = line.value();

@@ -178,6 +178,8 @@ void settle_defaults(Parsing& parsing, const Word& head, ServiceDraft& service) 
     if (server.kind == VirtualServer::Kind::Address && server.key.endpoint.port == 0 &&
         *server.persistence_timeout == 0)
         reporter.complaint(head, "only a persistent virtual_server can do without a port");
+    if (*server.one_packet && server.key.protocol != Protocol::Udp && !fwmark)
+        reporter.complaint(reporter.word_at(server.one_packet.at), "ops is for UDP only; ignored");
     if (service.smtp_alert)
         for (auto& made : service.reals)
             if (!made.real.smtp_alert.set) made.real.smtp_alert.value = **service.smtp_alert;
@@ -197,13 +199,17 @@ void settle_forwarding(Parsing& parsing, const Word& head, ServiceDraft& service
                        std::all_of(service.reals.begin(), service.reals.end(), [](auto& made) {
                            return made.real.tunnel == Tunnel{};
                        });
-    if (server.kind != VirtualServer::Kind::Address) {
-        no(head, "a service of a fwmark or a group is");
-        return;
-    }
     if (!plain) no(head, "TUN other than IPIP is");
     if (server.key.protocol == Protocol::Sctp) no(head, "SCTP is");
-    if (server.key.endpoint.port == 0) no(head, "a service of any port is");
+    // Their replies could not be told from others'.
+    const bool nat = *server.method == "NAT" ||
+                     std::any_of(service.reals.begin(), service.reals.end(), [](auto& made) {
+                         return made.real.method == "NAT";
+                     });
+    const bool any_port =
+        server.kind == VirtualServer::Kind::Address && server.key.endpoint.port == 0;
+    if (nat && (any_port || server.kind == VirtualServer::Kind::Fwmark))
+        no(head, "NAT of any port or by fwmark is");
 }
 
 }  // namespace

@@ -63,11 +63,17 @@ void Checkpoint::restore() {
             for (dataplane::Flow flow : flows) {
                 flow.idle += passed;
                 const auto service = plane_.model().find({flow.vip, flow.protocol});
-                if (service != plane_.model().end() &&
-                    flow.idle > dataplane::flow_lifetime(service->second, flow.state))
-                    ++expired;
-                else
-                    live.push_back(flow);
+                if (service != plane_.model().end()) {
+                    const Seconds lifetime =
+                        flow.is_template
+                            ? dataplane::template_lifetime(service->second)
+                            : dataplane::flow_lifetime(service->second, flow.protocol, flow.state);
+                    if (flow.idle > lifetime) {
+                        ++expired;
+                        continue;
+                    }
+                }
+                live.push_back(flow);
             }
             const auto part = plane_.store_flows(live);
             result.stored += part.stored;

@@ -132,6 +132,10 @@ Status Core::status() {
         const auto& built = services_.desired().at(view.key);
         ServiceStatus service;
         service.key = view.key;
+        service.mark = view.mark;
+        service.group = view.group;
+        service.persistence = built.persistence;
+        service.granularity = built.granularity;
         service.scheduler = built.scheduler;
         service.quorum = view.quorum;
         service.quorum_up = view.quorum_up;
@@ -144,6 +148,8 @@ Status Core::status() {
             entry.method = real.method;
             entry.weight = real.configured_weight;
             entry.effective_weight = real.weight;
+            entry.upper_threshold = real.upper_threshold;
+            entry.lower_threshold = real.lower_threshold;
             entry.alive = real.forwarding && real.up;
             entry.inhibited = real.forwarding && !real.up;
             entry.known = real.known || !real.checked;

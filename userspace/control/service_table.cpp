@@ -22,8 +22,21 @@ std::string_view protocol_word(Protocol protocol) {
     return "?";
 }
 
-std::string name_of(const ServiceKey& key) {
-    return keepalived_name(key.endpoint, key.protocol);
+/// As keepalived writes a virtual server: a group by its name, a fwmark as FWM N.
+std::string name_of(const config::VirtualServer& server) {
+    if (!server.group.empty()) return fmt::format("[{}]", server.group);
+    if (!server.members.empty()) return fmt::format("FWM {}", server.members.front().mark);
+    return keepalived_name(server.key.endpoint, server.key.protocol);
+}
+
+/// The endpoint of a real of one member: DR and TUN keep the packet's port.
+Endpoint endpoint_of(const Endpoint& configured,
+                     const std::string& method,
+                     const config::VirtualServer& server,
+                     const config::ServiceMember& member) {
+    const bool own_port =
+        server.members.empty() || member.mark != 0 || (method == "NAT" && configured.port != 0);
+    return own_port ? configured : Endpoint{configured.address, member.key.endpoint.port};
 }
 
 model::Method method_of(const std::string& word) {
@@ -42,9 +55,13 @@ std::string keepalived_name(const Endpoint& endpoint, Protocol protocol) {
         "[{}]:{}:{}", endpoint.address.to_string(), protocol_word(protocol), endpoint.port);
 }
 
+std::vector<config::ServiceMember> members_of(const config::VirtualServer& server) {
+    if (!server.members.empty()) return server.members;
+    return {{server.key, {}, 0}};
+}
+
 std::optional<std::string> unsupported(const config::VirtualServer& server) {
     if (server.key.protocol == Protocol::Sctp) return "SCTP services are not forwarded yet";
-    if (server.key.endpoint.port == 0) return "services of any port are not forwarded yet";
     // The parser knows more (TUN of another type than IPIP) and has said it with its place.
     if (!server.forwarded) return "not forwarded yet, see the diagnostics of the configuration";
     return std::nullopt;
@@ -95,9 +112,14 @@ std::vector<ServiceEvent> ServiceTable::configure(const config::Config& config) 
     services_ = std::move(services);
     order_ = std::move(order);
     desired_.clear();
-    for (const auto& [key, service] : services_)
-        if (!unsupported(service.config)) desired_.emplace(key, build(service));
+    for (const auto& [key, service] : services_) build_all(service);
     return events;
+}
+
+void ServiceTable::build_all(const ServiceState& service) {
+    if (unsupported(service.config)) return;
+    for (const auto& member : members_of(service.config))
+        desired_.insert_or_assign(member.key, build(service, member));
 }
 
 std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& told) {
@@ -119,7 +141,7 @@ std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& to
     state.reason = told.up ? std::string() : told.reason;
 
     const auto real_name = keepalived_name(told.real, told.service.protocol);
-    const auto service_name = name_of(told.service);
+    const auto service_name = name_of(service.config);
     if (was_up != state.up) {
         if (state.up)
             events.push_back({false,
@@ -148,8 +170,7 @@ std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& to
                           std::nullopt});
     }
     update_quorum(service, false, events);
-    if (const auto entry = desired_.find(told.service); entry != desired_.end())
-        entry->second = build(service);
+    build_all(service);
     return events;
 }
 
@@ -160,8 +181,12 @@ void ServiceTable::adopt(const model::Model& model) {
         for (std::size_t i = 0; i < service.reals.size(); ++i) {
             const auto& real = service.config.real_servers[i];
             const auto& known = before->second.reals;
+            const auto endpoint = endpoint_of(real.endpoint,
+                                              real.method.value_or(*service.config.method),
+                                              service.config,
+                                              members_of(service.config).front());
             const auto same = std::find_if(known.begin(), known.end(), [&](const auto& candidate) {
-                return candidate.endpoint == real.endpoint;
+                return candidate.endpoint == endpoint;
             });
             if (real.checkers.empty() || same == known.end()) continue;
             const bool inhibited =
@@ -173,13 +198,12 @@ void ServiceTable::adopt(const model::Model& model) {
         }
         std::vector<ServiceEvent> unsaid;  // the quorum is as it was
         update_quorum(service, true, unsaid);
-        if (const auto entry = desired_.find(key); entry != desired_.end())
-            entry->second = build(service);
+        build_all(service);
     }
 }
 
 void ServiceTable::rebuild() {
-    for (auto& [key, service] : desired_) service = build(services_.at(key));
+    for (const auto& [key, service] : services_) build_all(service);
 }
 
 void ServiceTable::update_quorum(ServiceState& service,
@@ -197,7 +221,7 @@ void ServiceTable::update_quorum(ServiceState& service,
         service.quorum_up = true;
     if (initial || was_up == service.quorum_up) return;
 
-    const auto name = name_of(service.config.key);
+    const auto name = name_of(service.config);
     const auto sorry = service.config.sorry_server;
     if (service.quorum_up) {
         events.push_back({false,
@@ -232,16 +256,24 @@ void ServiceTable::update_quorum(ServiceState& service,
     }
 }
 
-model::Service ServiceTable::build(const ServiceState& service) const {
+model::Service ServiceTable::build(const ServiceState& service,
+                                   const config::ServiceMember& member) const {
     const config::VirtualServer& server = service.config;
     model::Service built;
-    built.key = server.key;
+    built.key = member.key;
+    built.also = member.also;
+    built.mark = member.mark;
     // The parser lets only known ones through.
     built.scheduler =
         model::scheduler_of(*server.scheduler).value_or(model::Scheduler::WeightedLeastConnection);
     built.hash_port = server.hash_port;
     built.hash_fallback = server.hash_fallback;
     built.ring_size = ring_size_;
+    built.persistence = std::chrono::seconds(*server.persistence_timeout);
+    const auto host = static_cast<std::uint8_t>(member.key.endpoint.address.is_v6() ? 128 : 32);
+    built.granularity =
+        server.persistence_prefix.set ? std::min(*server.persistence_prefix, host) : host;
+    built.one_packet = *server.one_packet && member.key.protocol == Protocol::Udp;
     built.tcp_timeout = std::chrono::seconds(*global_.tcp_timeout);
     built.tcp_fin_timeout = std::chrono::seconds(*global_.tcp_fin_timeout);
     built.udp_timeout = std::chrono::seconds(*global_.udp_timeout);
@@ -252,7 +284,8 @@ model::Service ServiceTable::build(const ServiceState& service) const {
         const auto& real = server.real_servers[i];
         const auto& state = service.reals[i];
         model::Real entry;
-        entry.endpoint = real.endpoint;
+        entry.endpoint =
+            endpoint_of(real.endpoint, real.method.value_or(*server.method), server, member);
         entry.method = method_of(server, real);
         entry.weight = effective_weight(real, state);
         entry.upper = *real.upper_threshold;
@@ -267,14 +300,14 @@ model::Service ServiceTable::build(const ServiceState& service) const {
             // The live reals keep their connections and get no new ones.
             entry.weight = 0;
         }
-        if (drained_ && drained_(server.key, real.endpoint)) entry.weight = 0;
+        if (drained_ && drained_(member.key, entry.endpoint)) entry.weight = 0;
         built.reals.push_back(entry);
     }
     if (sorry) {
         model::Real entry;
-        entry.endpoint = *server.sorry_server;
-        entry.method =
-            method_of(server.sorry_server_method ? *server.sorry_server_method : *server.method);
+        const auto method = server.sorry_server_method.value_or(*server.method);
+        entry.endpoint = endpoint_of(*server.sorry_server, method, server, member);
+        entry.method = method_of(method);
         built.reals.push_back(entry);
     }
     return built;
@@ -291,12 +324,13 @@ std::vector<ServiceEvent> ServiceTable::on_stop() const {
                 events.push_back({false,
                                   fmt::format("Removing service {} from VS {} (stopping)",
                                               keepalived_name(real.endpoint, key.protocol),
-                                              name_of(key)),
+                                              name_of(service.config)),
                                   real.notify_down});
         if (service.quorum_up && service.config.quorum_down)
-            events.push_back({false,
-                              fmt::format("Leaving quorum of VS {} (stopping)", name_of(key)),
-                              service.config.quorum_down});
+            events.push_back(
+                {false,
+                 fmt::format("Leaving quorum of VS {} (stopping)", name_of(service.config)),
+                 service.config.quorum_down});
     }
     return events;
 }
@@ -305,40 +339,48 @@ std::vector<ServiceTable::ServiceView> ServiceTable::view() const {
     std::vector<ServiceView> views;
     for (const auto& key : order_) {
         const auto& service = services_.at(key);
-        const auto& server = service.config;
-        ServiceView view{key,
-                         *server.scheduler,
-                         method_of(*server.method),
-                         service.quorum_up,
-                         *server.quorum,
-                         unsupported(server),
-                         {}};
-        const auto built = build(service);
-        for (std::size_t i = 0; i < server.real_servers.size(); ++i) {
-            const auto& real = server.real_servers[i];
-            const auto& state = service.reals[i];
-            RealView entry;
-            entry.endpoint = real.endpoint;
-            entry.method = method_of(server, real);
-            entry.configured_weight = *real.weight;
-            entry.weight = built.reals[i].weight;
-            entry.checked = !real.checkers.empty();
-            entry.known = state.known;
-            entry.up = state.up;
-            entry.forwarding = built.reals[i].alive;
-            entry.reason = state.reason;
-            view.reals.push_back(std::move(entry));
-        }
-        if (built.reals.size() > server.real_servers.size()) {
-            RealView entry;
-            entry.endpoint = *server.sorry_server;
-            entry.method = built.reals.back().method;
-            entry.sorry = true;
-            view.reals.push_back(std::move(entry));
-        }
-        views.push_back(std::move(view));
+        for (const auto& member : members_of(service.config))
+            views.push_back(view(service, member));
     }
     return views;
+}
+
+ServiceTable::ServiceView ServiceTable::view(const ServiceState& service,
+                                             const config::ServiceMember& member) const {
+    const auto& server = service.config;
+    const auto built = build(service, member);
+    ServiceView view;
+    view.key = member.key;
+    view.mark = member.mark;
+    view.group = server.group;
+    view.scheduler = *server.scheduler;
+    view.method = method_of(*server.method);
+    view.quorum_up = service.quorum_up;
+    view.quorum = *server.quorum;
+    view.unsupported = unsupported(server);
+    for (std::size_t i = 0; i < built.reals.size(); ++i) {
+        RealView entry;
+        entry.endpoint = built.reals[i].endpoint;
+        entry.method = built.reals[i].method;
+        if (i == server.real_servers.size()) {
+            entry.sorry = true;
+            view.reals.push_back(std::move(entry));
+            continue;
+        }
+        const auto& real = server.real_servers[i];
+        const auto& state = service.reals[i];
+        entry.configured_weight = *real.weight;
+        entry.weight = built.reals[i].weight;
+        entry.upper_threshold = *real.upper_threshold;
+        entry.lower_threshold = *real.lower_threshold;
+        entry.checked = !real.checkers.empty();
+        entry.known = state.known;
+        entry.up = state.up;
+        entry.forwarding = built.reals[i].alive;
+        entry.reason = state.reason;
+        view.reals.push_back(std::move(entry));
+    }
+    return view;
 }
 
 std::vector<ipc::RealServerState> ServiceTable::health() const {

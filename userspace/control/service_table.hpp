@@ -29,6 +29,9 @@ struct ServiceEvent {
 /// "[10.0.0.1]:tcp:80", as keepalived writes services and real servers.
 std::string keepalived_name(const Endpoint& endpoint, Protocol protocol);
 
+/// The services that a virtual_server stands for.
+std::vector<config::ServiceMember> members_of(const config::VirtualServer& server);
+
 /// Why this virtual server cannot be forwarded by this version; nullopt where it can.
 std::optional<std::string> unsupported(const config::VirtualServer& server);
 
@@ -39,8 +42,10 @@ class ServiceTable {
         model::Method method = model::Method::DirectRouting;
         std::uint32_t configured_weight = 1;
         std::uint32_t weight = 1;  ///< effective: dynamic, or 0 by inhibit
-        bool checked = false;      ///< has at least one checker
-        bool known = false;        ///< has been checked once
+        std::uint32_t upper_threshold = 0;
+        std::uint32_t lower_threshold = 0;
+        bool checked = false;  ///< has at least one checker
+        bool known = false;    ///< has been checked once
         bool up = true;
         bool forwarding = true;  ///< in the model as alive: takes or keeps connections
         bool sorry = false;
@@ -48,6 +53,8 @@ class ServiceTable {
     };
     struct ServiceView {
         ServiceKey key;
+        std::uint32_t mark = 0;  ///< of a service by fwmark
+        std::string group;       ///< the virtual_server_group that it is of
         std::string scheduler;
         model::Method method = model::Method::DirectRouting;
         bool quorum_up = true;
@@ -93,12 +100,15 @@ class ServiceTable {
     static std::uint32_t effective_weight(const config::RealServer& real, const RealState& state);
     static std::uint64_t live_weight(const ServiceState& service);
     void update_quorum(ServiceState& service, bool initial, std::vector<ServiceEvent>& events);
-    model::Service build(const ServiceState& service) const;
+    model::Service build(const ServiceState& service, const config::ServiceMember& member) const;
+    ServiceView view(const ServiceState& service, const config::ServiceMember& member) const;
+    /// All members into desired_, where it is forwarded.
+    void build_all(const ServiceState& service);
 
     config::GlobalDefs global_;
     std::uint32_t ring_size_ = 4093;
-    std::map<ServiceKey, ServiceState> services_;
-    std::vector<ServiceKey> order_;  ///< of the file
+    std::map<ServiceKey, ServiceState> services_;  ///< by VirtualServer::key
+    std::vector<ServiceKey> order_;                ///< of the file
     Drained drained_;
     model::Model desired_;
 };

@@ -64,7 +64,9 @@ struct RealStatus {
     bool known = true;                   ///< its checkers have all spoken; true without checkers
     bool sorry = false;                  ///< this is the sorry server
     std::string reason;                  ///< why down; empty when up
-    std::uint64_t active = 0;            ///< connections, as ipvsadm counts them
+    std::uint32_t upper_threshold = 0;   ///< connections; 0: no limit
+    std::uint32_t lower_threshold = 0;
+    std::uint64_t active = 0;  ///< connections, as ipvsadm counts them
     std::uint64_t inactive = 0;
     dataplane::PacketCounters counters;
     Rates rates;
@@ -74,6 +76,10 @@ struct RealStatus {
 
 struct ServiceStatus {
     ServiceKey key;
+    std::uint32_t mark = 0;  ///< of a service by fwmark, of which `key` is one address
+    std::string group;       ///< the virtual_server_group that it is of
+    Seconds persistence{0};  ///< 0: none
+    std::uint8_t granularity = 32;
     model::Scheduler scheduler = model::Scheduler::WeightedRoundRobin;
     model::Method method = model::Method::DirectRouting;
     std::uint32_t quorum = 1;

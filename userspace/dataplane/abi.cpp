@@ -6,14 +6,15 @@
 #include <algorithm>
 #include <arpa/inet.h>
 #include <array>
+#include <bit>
 #include <cstring>
 
 namespace vipd::dataplane {
 
 // The layout is an interface: to other versions of vipd through the pins, and to bpftool's readers.
-static_assert(sizeof(vipd_addr) == 16 && sizeof(vipd_meta) == 32);
-static_assert(sizeof(vipd_service_key) == 20 && sizeof(vipd_service) == 56);
-static_assert(sizeof(vipd_match) == 80);
+static_assert(sizeof(vipd_addr) == 16 && sizeof(vipd_meta) == 40);
+static_assert(sizeof(vipd_service_key) == 20 && sizeof(vipd_service) == 84);
+static_assert(sizeof(vipd_match) == 108);
 static_assert(sizeof(vipd_real) == 64 && sizeof(vipd_real_cfg) == 40);
 static_assert(sizeof(vipd_flow) == 64 && sizeof(vipd_flow_key) == 40);
 static_assert(offsetof(vipd_flow, key) == 8 && offsetof(vipd_flow, state) == 48);
@@ -76,22 +77,44 @@ ServiceKey from_abi(const vipd_service_key& key) {
             .protocol = static_cast<Protocol>(key.protocol)};
 }
 
-std::uint32_t flow_timeout(const model::Service& service, vipd_flow_state state) {
+std::uint32_t flow_timeout(const model::Service& service,
+                           Protocol protocol,
+                           vipd_flow_state state) {
     if (state == VIPD_FLOW_NONE) return 0;
-    return timeout_ticks(flow_lifetime(service, static_cast<FlowState>(state)));
+    return timeout_ticks(flow_lifetime(service, protocol, static_cast<FlowState>(state)));
+}
+
+std::uint32_t template_timeout(const model::Service& service) {
+    return timeout_ticks(template_lifetime(service));
+}
+
+bool is_mark(const IpAddress& vip, std::uint32_t mark) {
+    vipd_addr address{};
+    address.v4 = htonl(mark);
+    return vip == from_abi(address, abi_family(vip));
 }
 
 vipd_service to_abi(const model::Service& service) {
     vipd_service abi{};
     abi.scheduler = static_cast<vipd_scheduler>(service.scheduler);
     abi.flags = (service.hash_port ? VIPD_SERVICE_HASH_PORT : 0U) |
-                (service.hash_fallback ? VIPD_SERVICE_HASH_FALLBACK : 0U);
+                (service.hash_fallback ? VIPD_SERVICE_HASH_FALLBACK : 0U) |
+                (service.key.endpoint.port == 0 ? VIPD_SERVICE_ANY_PORT : 0U) |
+                (service.one_packet ? VIPD_SERVICE_ONE_PACKET : 0U);
+    abi.mark = htonl(service.mark);
+    if (service.persistence > Seconds(0)) {
+        abi.persistence_s = seconds(service.persistence);
+        abi.persistence_ticks = template_timeout(service);
+    }
+    for (std::uint8_t bit = 0; bit < std::min<std::uint8_t>(service.granularity, 128); ++bit)
+        abi.client_mask.bytes[bit / 8] |= static_cast<std::uint8_t>(0x80U >> (bit % 8));
     abi.ring_size = service.ring_size;
     abi.tcp_timeout_s = seconds(service.tcp_timeout);
     abi.tcp_fin_timeout_s = seconds(service.tcp_fin_timeout);
     abi.udp_timeout_s = seconds(service.udp_timeout);
     for (std::uint32_t state = 0; state < VIPD_FLOW_STATES; ++state)
-        abi.timeout_ticks[state] = flow_timeout(service, static_cast<vipd_flow_state>(state));
+        abi.timeout_ticks[state] =
+            flow_timeout(service, service.key.protocol, static_cast<vipd_flow_state>(state));
     return abi;
 }
 
@@ -105,6 +128,12 @@ model::Service from_abi(const vipd_service_key& key, const vipd_service& abi) {
     service.tcp_timeout = Seconds(abi.tcp_timeout_s);
     service.tcp_fin_timeout = Seconds(abi.tcp_fin_timeout_s);
     service.udp_timeout = Seconds(abi.udp_timeout_s);
+    service.mark = ntohl(abi.mark);
+    service.persistence = Seconds(abi.persistence_s);
+    service.granularity = 0;
+    for (const std::uint8_t byte : abi.client_mask.bytes)
+        service.granularity = static_cast<std::uint8_t>(service.granularity + std::popcount(byte));
+    service.one_packet = (abi.flags & VIPD_SERVICE_ONE_PACKET) != 0;
     return service;
 }
 
@@ -115,17 +144,20 @@ vipd_flow_key flow_key(const Flow& flow) {
     key.client_port = htons(flow.client.port);
     key.vip_port = htons(flow.vip.port);
     key.protocol = static_cast<std::uint8_t>(flow.protocol);
-    key.family = abi_family(flow.vip.address);
+    key.family = abi_family(flow.client.address);
+    key.is_template = flow.is_template ? 1 : 0;
     return key;
 }
 
 Flow from_abi(const vipd_flow& abi, std::uint32_t now_ticks) {
     Flow flow;
-    flow.protocol = static_cast<Protocol>(abi.key.protocol);
+    // The template of a mark is of all protocols.
+    if (abi.key.protocol != 0) flow.protocol = static_cast<Protocol>(abi.key.protocol);
     flow.client = {from_abi(abi.key.client, abi.key.family), ntohs(abi.key.client_port)};
     flow.vip = {from_abi(abi.key.vip, abi.key.family), ntohs(abi.key.vip_port)};
     flow.state = static_cast<FlowState>(abi.state);
     flow.synced = (abi.flags & VIPD_FLOW_SYNCED) != 0;
+    flow.is_template = abi.key.is_template != 0;
     flow.one_packet = (abi.flags & VIPD_FLOW_ONE_PACKET) != 0;
     flow.idle = ticks_to_millis(vipd_flow_age(abi.last_seen, now_ticks));
     return flow;

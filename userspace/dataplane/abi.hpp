@@ -28,7 +28,12 @@ vipd_service to_abi(const model::Service& service);
 model::Service from_abi(const vipd_service_key& key, const vipd_service& service);
 
 /// Ticks that a flow of this service lives in this state without a packet.
-std::uint32_t flow_timeout(const model::Service& service, vipd_flow_state state);
+std::uint32_t flow_timeout(const model::Service& service, Protocol protocol, vipd_flow_state state);
+/// The same for a template.
+std::uint32_t template_timeout(const model::Service& service);
+
+/// Does the template of a service by this fwmark have this address for the service's?
+bool is_mark(const IpAddress& vip, std::uint32_t mark);
 
 vipd_flow_key flow_key(const Flow& flow);
 /// Without the real, which the caller knows by its id.

@@ -189,6 +189,9 @@ Result<> BpfDataplane::write_service(const model::Service& service,
             loads_.reset(ids[i]);
         }
         loads_.set_limits(ids[i], real.upper, real.lower);
+        persistent_.resize(std::max<std::size_t>(persistent_.size(), ids[i] + 1));
+        persistent_[ids[i]].reset();
+        if (service.persistence > Seconds(0)) persistent_[ids[i]] = to_abi(service);
         if (const auto weight = weight_of(real); weight > 0) loads_.set_weight(ids[i], weight);
         if (auto written = write_real(ids[i], now); !written) return written;
         const vipd_real_cfg config{.service = to_abi(service.key),
@@ -200,10 +203,10 @@ Result<> BpfDataplane::write_service(const model::Service& service,
                                    .alive = real.alive ? std::uint16_t{1} : std::uint16_t{0}};
         if (auto written = write_config(ids[i], config); !written) return written;
     }
+    if (const auto old = model_.find(service.key); old != model_.end())
+        if (auto resumed = resume_turn(service_id, old->second, service); !resumed) return resumed;
     if (auto swapped = swap_ring(service_id, service, ids); !swapped) return swapped;
-    vipd_service abi = to_abi(service);
-    abi.id = service_id;
-    if (auto written = put_service(service.key, abi); !written) return written;
+    if (auto written = write_keys(service, service_id); !written) return written;
     for (std::size_t i = 0; i < ids.size(); ++i) {
         loads_.set_weight(ids[i], weight_of(service.reals[i]));
         if (auto written = write_real(ids[i], wanted[i]); !written) return written;
@@ -214,12 +217,18 @@ Result<> BpfDataplane::write_service(const model::Service& service,
 Result<> BpfDataplane::put_service(const ServiceKey& key, const vipd_service& abi) {
     if (auto written = map_update(object_, "vipd_services", to_abi(key), abi); !written)
         return written;
-    return object_.services_changed();
+    return object_.services_changed(any_port_keys());
 }
 
 Result<> BpfDataplane::drop_service(const ServiceKey& key) {
     if (auto gone = map_delete(object_, "vipd_services", to_abi(key)); !gone) return gone;
-    return object_.services_changed();
+    owners_.erase(key);
+    return object_.services_changed(any_port_keys());
+}
+
+std::uint32_t BpfDataplane::any_port_keys() const {
+    return static_cast<std::uint32_t>(std::ranges::count_if(
+        owners_, [](const auto& entry) { return entry.first.endpoint.port == 0; }));
 }
 
 /// After a failure: what was in force before is in force again, as far as the kernel lets us.
@@ -229,6 +238,7 @@ void BpfDataplane::take_back(const model::Service& wanted,
     const auto old = model_.find(wanted.key);
     if (old == model_.end()) {
         (void)drop_service(wanted.key);
+        for (const ServiceKey& key : wanted.also) (void)drop_service(key);
         (void)map_delete(object_, "vipd_rings", service_id);
     } else {
         std::vector<RealId> ids;
@@ -243,7 +253,14 @@ void BpfDataplane::take_back(const model::Service& wanted,
 Result<> BpfDataplane::remove(const ServiceKey& key) {
     const auto service = model_.find(key);
     if (service == model_.end()) return {};
-    if (auto gone = drop_service(key); !gone) return gone;
+    std::vector<ServiceKey> keys = service->second.also;
+    keys.push_back(key);
+    for (const ServiceKey& each : keys) {
+        // Another service may have taken it over.
+        const auto owner = owners_.find(each);
+        if (owner == owners_.end() || owner->second != key) continue;
+        if (auto gone = drop_service(each); !gone) return gone;
+    }
     // From here on nothing can reach the rest, so what fails leaves only litter.
     (void)map_delete(object_, "vipd_rings", service_ids_.at(key));
     for (const model::Real& real : service->second.reals) {
@@ -252,6 +269,59 @@ Result<> BpfDataplane::remove(const ServiceKey& key) {
     service_ids_.erase(key);
     model_.erase(service);
     return {};
+}
+
+Result<> BpfDataplane::resume_turn(std::uint32_t service_id,
+                                   const model::Service& before,
+                                   const model::Service& after) {
+    vipd_cursor cursor{};
+    if (::bpf_map_lookup_elem(object_.map("vipd_cursors"), &service_id, &cursor) != 0)
+        return map_error("vipd_cursors", "lookup", errno);
+    const auto turn = sched::resume(before, cursor.turn, after);
+    if (turn == cursor.turn) return {};
+    cursor.turn = turn;
+    return map_update(object_, "vipd_cursors", service_id, cursor);
+}
+
+Result<> BpfDataplane::write_keys(const model::Service& service, std::uint32_t service_id) {
+    std::vector<ServiceKey> keys{service.key};
+    keys.insert(keys.end(), service.also.begin(), service.also.end());
+    for (const ServiceKey& key : keys) owners_[key] = service.key;
+    for (const ServiceKey& key : keys) {
+        vipd_service value = to_abi(service);
+        value.id = service_id;
+        value.flags |= key == service.key ? 0 : VIPD_SERVICE_ALIAS;
+        // The timeouts are those of the key's protocol.
+        for (std::uint32_t state = 0; state < VIPD_FLOW_STATES; ++state)
+            value.timeout_ticks[state] =
+                flow_timeout(service, key.protocol, static_cast<vipd_flow_state>(state));
+        if (auto written = put_service(key, value); !written) return written;
+    }
+    std::vector<ServiceKey> gone;
+    for (const auto& [key, owner] : owners_)
+        if (owner == service.key && std::ranges::find(keys, key) == keys.end()) gone.push_back(key);
+    for (const ServiceKey& key : gone)
+        if (auto removed = drop_service(key); !removed) return removed;
+    return {};
+}
+
+const model::Service* BpfDataplane::service_of(const Flow& flow) const {
+    auto owner = owners_.find({flow.vip, flow.protocol});
+    if (owner == owners_.end()) owner = owners_.find({{flow.vip.address, 0}, flow.protocol});
+    if (owner == owners_.end()) {
+        if (flow.is_template)
+            for (const auto& [key, service] : model_)
+                if (service.mark != 0 && is_mark(flow.vip.address, service.mark)) return &service;
+        return nullptr;
+    }
+    const auto service = model_.find(owner->second);
+    return service == model_.end() ? nullptr : &service->second;
+}
+
+std::optional<RealId> BpfDataplane::real_of(const model::Service& service,
+                                            const Endpoint& real) const {
+    const auto known = registry_.find(service.key, real);
+    return known ? known : registry_.find(service.key, {real.address, 0});
 }
 
 Result<> BpfDataplane::swap_ring(std::uint32_t service_id,

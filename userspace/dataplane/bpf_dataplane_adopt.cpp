@@ -124,14 +124,33 @@ Result<> BpfDataplane::adopt_reals() {
 Result<> BpfDataplane::adopt_services() {
     auto keys = map_keys<vipd_service_key>(object_, "vipd_services");
     if (!keys) return fail(keys.error());
+    std::vector<std::pair<std::uint32_t, ServiceKey>> aliases;
     for (const vipd_service_key& key : *keys) {
         vipd_service abi{};
         if (::bpf_map_lookup_elem(object_.map("vipd_services"), &key, &abi) != 0)
             return map_error("vipd_services", "lookup", errno);
+        if ((abi.flags & VIPD_SERVICE_ALIAS) != 0) {
+            aliases.emplace_back(abi.id, from_abi(key));
+            continue;
+        }
         model::Service service = from_abi(key, abi);
+        owners_[service.key] = service.key;
         service_ids_[service.key] = abi.id;
         model_[service.key] = std::move(service);
     }
+    std::ranges::sort(aliases);
+    for (const auto& [id, alias] : aliases) {
+        const auto owner =
+            std::ranges::find(service_ids_, id, [](const auto& entry) { return entry.second; });
+        if (owner == service_ids_.end()) {
+            // A predecessor killed within a change.
+            if (auto gone = drop_service(alias); !gone) return gone;
+            continue;
+        }
+        owners_[alias] = owner->first;
+        model_[owner->first].also.push_back(alias);
+    }
+    if (auto told = object_.services_changed(any_port_keys()); !told) return told;
 
     auto configs = map_array<vipd_real_cfg>(
         object_,
@@ -152,6 +171,9 @@ Result<> BpfDataplane::adopt_services() {
     for (const RealId id : active) {
         const RealRegistry::Entry& entry = *registry_.entry(id);
         const vipd_real_cfg& config = (*configs)[id];
+        persistent_.resize(std::max<std::size_t>(persistent_.size(), id + 1));
+        if (const model::Service& service = model_[entry.service]; service.persistence > Seconds(0))
+            persistent_[id] = to_abi(service);
         model_[entry.service].reals.push_back(
             {.endpoint = entry.endpoint,
              .method = static_cast<model::Method>(reals_[id].method),

@@ -28,6 +28,8 @@ std::optional<Flow> BpfDataplane::to_flow(const vipd_flow& abi, Tick now) const 
     if (real == nullptr || real->generation != abi.generation) return std::nullopt;
     Flow flow = from_abi(abi, now);
     flow.real = real->endpoint;
+    // Where a real has no port of its own, packets keep theirs.
+    if (flow.real.port == 0) flow.real.port = flow.vip.port;
     return flow;
 }
 
@@ -65,16 +67,22 @@ Dataplane::StoreResult BpfDataplane::store_flows(std::span<const Flow> flows) {
         abi.state = static_cast<vipd_flow_state>(flow.state);
         abi.last_seen = now - to_ticks(flow.idle);
         abi.flags = VIPD_FLOW_SYNCED;
-        if (flow.state != FlowState::None) {
-            const auto service = model_.find({flow.vip, flow.protocol});
-            const auto id = registry_.find({flow.vip, flow.protocol}, flow.real);
-            if (service == model_.end() || !id ||
-                registry_.entry(*id)->state != RealRegistry::State::Active) {
+        if (flow.state != FlowState::None || flow.is_template) {
+            const model::Service* service = service_of(flow);
+            const auto id = service != nullptr ? real_of(*service, flow.real) : std::nullopt;
+            if (!id || registry_.entry(*id)->state != RealRegistry::State::Active ||
+                (flow.is_template && service->persistence == Seconds(0))) {
                 ++result.unknown;
                 continue;
             }
+            if (flow.is_template) {
+                const vipd_service rule = to_abi(*service);
+                const vipd_flow_key told = abi.key;
+                vipd_template_key(&rule, &told, &abi.key);
+            }
             abi.real = *id;
-            abi.timeout = flow_timeout(service->second, abi.state);
+            abi.timeout = flow.is_template ? template_timeout(*service)
+                                           : flow_timeout(*service, flow.protocol, abi.state);
             abi.generation = registry_.entry(*id)->generation;
         }
         switch (table_->store(abi, now)) {
@@ -151,7 +159,8 @@ void BpfDataplane::sweep(Seconds round, const std::function<void(const Flow&)>& 
         const std::uint32_t slot = sweep_at_;
         if (const auto flow = table_->read(slot); flow && !table_->expire(slot, now)) {
             ++used_;
-            if (flow->real < counting_.size()) {
+            if (flow->real < counting_.size() && flow->key.is_template == 0) {
+                prolong_template(*flow, now);
                 RealLoads::Count& count = counting_[flow->real];
                 ++(vipd_flow_is_active(flow->key.protocol, flow->state) != 0 ? count.active
                                                                              : count.inactive);
@@ -171,6 +180,14 @@ void BpfDataplane::sweep(Seconds round, const std::function<void(const Flow&)>& 
             window_.begin_round(started);
         }
     }
+}
+
+/// A template lives on as long as it has connections.
+void BpfDataplane::prolong_template(const vipd_flow& flow, Tick now) {
+    if (flow.real >= persistent_.size() || !persistent_[flow.real]) return;
+    vipd_flow_key key{};
+    vipd_template_key(&*persistent_[flow.real], &flow.key, &key);
+    table_->prolong(key, now, to_ticks(kTemplateGrace));
 }
 
 void BpfDataplane::end_round() {

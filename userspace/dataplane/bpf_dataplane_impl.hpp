@@ -117,6 +117,17 @@ class BpfDataplane final : public Dataplane {
     vipd_real make_real(const model::Service& service, const model::Real& real, RealId id) const;
     void apply_hop(vipd_real& real, const IpAddress& address) const;
     Result<> retire(RealId id);
+    Result<> resume_turn(std::uint32_t service_id,
+                         const model::Service& before,
+                         const model::Service& after);
+    /// Makes the service's keys its own, and takes away those that it had.
+    Result<> write_keys(const model::Service& service, std::uint32_t service_id);
+    std::uint32_t any_port_keys() const;
+    /// The service that a packet to this address would be of; of a template of a mark, by that.
+    const model::Service* service_of(const Flow& flow) const;
+    /// The id of a real as flows name it: with the port that the client asked for.
+    std::optional<RealId> real_of(const model::Service& service, const Endpoint& real) const;
+    void prolong_template(const vipd_flow& flow, Tick now);
     Result<> reset_counters(const char* map, std::uint32_t id);
     std::optional<std::uint32_t> free_service_id() const;
 
@@ -134,6 +145,10 @@ class BpfDataplane final : public Dataplane {
 
     model::Model model_;
     std::map<ServiceKey, std::uint32_t> service_ids_;
+    /// Each key in vipd_services, and Service::key of the service that it finds.
+    std::map<ServiceKey, ServiceKey> owners_;
+    /// By real id: its service as the program has it, where that is persistent.
+    std::vector<std::optional<vipd_service>> persistent_;
     RealRegistry registry_;
     NatReals nat_reals_;
     /// vipd_reals as last written, by id.

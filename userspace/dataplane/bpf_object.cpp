@@ -183,7 +183,9 @@ Result<BpfObject> BpfObject::open(const Options& options) {
                         .flow_slots = slots,
                         .seed = {},
                         .services_epoch = 0,
-                        .nat_reals = 0};
+                        .nat_reals = 0,
+                        .any_port_keys = 0,
+                        .reserved = 0};
         // Secret and new for each table: it decides which flows share a set.
         if (::getrandom(object.meta_.seed, sizeof object.meta_.seed, 0) != sizeof object.meta_.seed)
             return fail_errno(errno, "no random numbers");
@@ -215,10 +217,11 @@ Result<> BpfObject::load(const Options& options) {
         return fail(load_error(-error));
     // Last, and by this entry a successor knows that the set is complete. For a set that is taken
     // up: its last maker may have ended between a change and what follows it.
-    return services_changed();
+    return services_changed(meta_.any_port_keys);
 }
 
-Result<> BpfObject::services_changed() {
+Result<> BpfObject::services_changed(std::uint32_t any_port_keys) {
+    meta_.any_port_keys = any_port_keys;
     if (++meta_.services_epoch == 0) meta_.services_epoch = 1;
     return map_update(*this, "vipd_meta", std::uint32_t{0}, meta_);
 }

@@ -30,7 +30,7 @@ class BpfObject {
     bool adopted() const { return adopted_; }
     const vipd_meta& meta() const { return meta_; }
     /// To be called after each change to vipd_services: from here on the program asks it again.
-    Result<> services_changed();
+    Result<> services_changed(std::uint32_t any_port_keys);
     /// How many entries vipd_nat_reals has.
     Result<> set_nat_reals(std::uint32_t reals);
     int program() const;

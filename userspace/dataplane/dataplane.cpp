@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/dataplane/dataplane.hpp"
 
+#include <algorithm>
+
 namespace vipd::dataplane {
 
 namespace {
@@ -33,13 +35,12 @@ std::string_view to_string(FlowState state) {
     return "NONE";
 }
 
-Seconds flow_lifetime(const model::Service& service, FlowState state) {
+Seconds flow_lifetime(const model::Service& service, Protocol protocol, FlowState state) {
     switch (state) {
         case FlowState::SynRecv:
             return kSynRecv;
         case FlowState::Established:
-            return service.key.protocol == Protocol::Tcp ? service.tcp_timeout
-                                                         : service.udp_timeout;
+            return protocol == Protocol::Tcp ? service.tcp_timeout : service.udp_timeout;
         case FlowState::FinWait:
             return service.tcp_fin_timeout;
         case FlowState::TimeWait:
@@ -52,6 +53,10 @@ Seconds flow_lifetime(const model::Service& service, FlowState state) {
             break;
     }
     return Seconds(0);
+}
+
+Seconds template_lifetime(const model::Service& service) {
+    return std::max<Seconds>(service.persistence, kTemplateGrace);
 }
 
 }  // namespace vipd::dataplane

@@ -39,7 +39,11 @@ enum class FlowState : std::uint8_t {
 };
 std::string_view to_string(FlowState state);  ///< "ESTABLISHED" ..., as ipvsadm -Lnc
 /// How long a flow of this service lives in this state without a packet.
-Seconds flow_lifetime(const model::Service& service, FlowState state);
+Seconds flow_lifetime(const model::Service& service, Protocol protocol, FlowState state);
+/// The same of a template: not less than kTemplateGrace, which is also what it gets once more as
+/// long as it has connections (IPVS's minute).
+Seconds template_lifetime(const model::Service& service);
+inline constexpr Seconds kTemplateGrace{60};
 
 /// One connection, free of node-local numbers: what is listed, synchronised and restored.
 struct Flow {
@@ -48,7 +52,10 @@ struct Flow {
     Endpoint vip;
     Endpoint real;
     FlowState state = FlowState::None;
-    bool synced = false;      ///< learned from a peer and not yet seen in a packet here
+    bool synced = false;  ///< learned from a peer and not yet seen in a packet here
+    /// No connection: where the next ones of this client (its network, port 0) go. Of a service by
+    /// fwmark, `vip` begins with the mark instead of an address, and `protocol` is of no account.
+    bool is_template = false;
     bool one_packet = false;  ///< met midway or UDP, and nothing since that packet: not for peers
     Millis idle{0};           ///< since its last packet, here or on the peer
     bool operator==(const Flow&) const = default;
@@ -179,8 +186,8 @@ class Dataplane {
     /// also when the daemon has died. Set when a daemon ends in good order.
     virtual Result<> set_forwarding_end(const std::optional<TimePoint>&) { return {}; }
 
-    /// How long this node, when it has just become MASTER (the vrrp process says when), lets TCP wait
-    /// of which it does not know: peers may still be telling. 0: not at all.
+    /// How long this node, when it has just become MASTER (the vrrp process says when), lets TCP
+    /// wait of which it does not know: peers may still be telling. 0: not at all.
     virtual Result<> set_settle_time(Nanos) { return {}; }
     /// Until then half-open connections are changes, too: who is about to leave tells of all.
     virtual Result<> report_half_open(TimePoint) { return {}; }

@@ -84,7 +84,8 @@ std::optional<std::uint32_t> FlowTable::find(const vipd_flow_key& key, Tick now)
 }
 
 void FlowTable::count(const vipd_flow& held, int by) const {
-    if (loads_ != nullptr) loads_->count(held.real, held.key.protocol, held.state, by);
+    if (loads_ != nullptr && held.key.is_template == 0)
+        loads_->count(held.real, held.key.protocol, held.state, by);
 }
 
 void FlowTable::write(vipd_flow& slot, const vipd_flow& flow) const {
@@ -142,6 +143,20 @@ FlowTable::Stored FlowTable::store(const vipd_flow& flow, Tick now) {
         return Stored::Stored;
     }
     return Stored::Full;
+}
+
+void FlowTable::prolong(const vipd_flow_key& key, Tick now, Tick ticks) {
+    const std::uint64_t h = hash(key);
+    for (std::uint32_t i = 0; i < VIPD_FLOW_WAYS; ++i) {
+        vipd_flow& flow = at(vipd_flow_slot(h, set_mask(), i));
+        if (load(flow.version) == 0) return;
+        if (vipd_flow_key_equal(&flow.key, &key) == 0) continue;
+        const Tick timeout = load(flow.timeout);
+        const Tick age = vipd_flow_age(load(flow.last_seen), now);
+        if (load(flow.state) != VIPD_FLOW_NONE && timeout >= ticks && age > timeout - ticks)
+            save(flow.last_seen, now - (timeout - ticks));
+        return;
+    }
 }
 
 bool FlowTable::expire(std::uint32_t slot, Tick now) {

@@ -41,6 +41,10 @@ class FlowTable {
     /// are taken by flows that are to be kept, or contended.
     Stored store(const vipd_flow& flow, Tick now);
 
+    /// Lets the template of this key, if there is one, live for `ticks` from now at least; also one
+    /// that has run out, as long as nobody has taken its slot.
+    void prolong(const vipd_flow_key& key, Tick now, Tick ticks);
+
     /// Empties the slot if its flow has expired at `now`. False: it lives, or is being written.
     bool expire(std::uint32_t slot, Tick now);
 

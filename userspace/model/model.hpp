@@ -54,6 +54,10 @@ struct Real {
 
 struct Service {
     ServiceKey key;
+    /// Of a service by fwmark: what else carries the mark, in order. It is one service all the
+    /// same: one scheduler, one set of counters, one template for each client.
+    std::vector<ServiceKey> also;
+    std::uint32_t mark = 0;  ///< of a service by fwmark; 0: it is none
     Scheduler scheduler = Scheduler::WeightedLeastConnection;
     bool hash_port = false;  ///< mh-port, sh-port: the client's port is part of the hash
     bool hash_fallback =
@@ -62,6 +66,10 @@ struct Service {
     std::chrono::seconds tcp_timeout{900};
     std::chrono::seconds tcp_fin_timeout{120};
     std::chrono::seconds udp_timeout{300};
+    /// A client's next connections go where the last one went, for so long; 0: they need not.
+    std::chrono::seconds persistence{0};
+    std::uint8_t granularity = 32;  ///< the client is its network of this prefix length
+    bool one_packet = false;        ///< ops: UDP, each datagram is scheduled by itself
     /// In the order of the configuration file; schedulers depend on it as IPVS's do.
     std::vector<Real> reals;
     bool operator==(const Service&) const = default;

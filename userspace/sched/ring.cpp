@@ -212,6 +212,82 @@ Ring build_ring(const model::Service& service) {
     return {};
 }
 
+namespace {
+
+/// What wrr goes through: the reals, and how often each level of weight.
+struct Levels {
+    std::vector<Entry> entries;  ///< weights divided by `divisor`
+    std::uint32_t divisor = 1;
+
+    explicit Levels(const model::Service& service) {
+        entries = newest_first(service, [](const model::Real& real) { return real.weight; });
+        std::erase_if(entries, [](const Entry& entry) { return entry.weight == 0; });
+        divisor = common_divisor(entries);
+        for (Entry& entry : entries) entry.weight /= divisor;
+    }
+    std::uint32_t highest() const { return largest(entries); }
+    std::uint64_t reached(std::uint32_t level) const {
+        return static_cast<std::uint64_t>(std::ranges::count_if(
+            entries, [&](const Entry& entry) { return entry.weight >= level; }));
+    }
+    std::uint64_t slots() const {
+        std::uint64_t sum = 0;
+        for (const Entry& entry : entries) sum += entry.weight;
+        return sum;
+    }
+    /// The sequence is level 1, then the others from the highest down.
+    std::uint32_t next(std::uint32_t level) const { return level == 1 ? highest() : level - 1; }
+};
+
+std::uint64_t resume_level(const Levels& before, std::uint64_t turn, const Levels& after) {
+    std::uint64_t slot = turn > 0 ? (turn - 1) % before.slots() : 0;
+    std::uint32_t level = 1;
+    while (slot >= before.reached(level)) {
+        slot -= before.reached(level);
+        level = before.next(level);
+    }
+    const std::uint64_t weight = std::uint64_t{level - 1} * before.divisor + 1;
+    // IPVS's own rounding.
+    std::uint64_t wanted = after.divisor > 1 ? weight / after.divisor + 1 : weight;
+    wanted = std::min<std::uint64_t>(wanted, after.highest());
+    std::uint64_t start = 0;
+    for (level = 1; level != wanted; level = after.next(level)) start += after.reached(level);
+    return start;
+}
+
+std::uint64_t resume_real(const model::Service& before,
+                          std::uint64_t turn,
+                          const model::Service& after) {
+    const Ring old_ring = build_ring(before);
+    const Ring ring = build_ring(after);
+    if (turn == 0 || old_ring.empty()) return 0;
+    for (std::size_t back = 0; back < old_ring.size(); ++back) {
+        const auto slot = (turn - 1 + old_ring.size() - back % old_ring.size()) % old_ring.size();
+        const Endpoint& last = before.reals[old_ring[slot]].endpoint;
+        const auto found = std::ranges::find(
+            ring, last, [&](Slot real) -> const Endpoint& { return after.reals[real].endpoint; });
+        if (found != ring.end()) return static_cast<std::uint64_t>(found - ring.begin()) + 1;
+    }
+    return 0;
+}
+
+}  // namespace
+
+std::uint64_t resume(const model::Service& before,
+                     std::uint64_t turn,
+                     const model::Service& after) {
+    if (before.scheduler != after.scheduler) return 0;
+    if (before.scheduler == model::Scheduler::RoundRobin) return resume_real(before, turn, after);
+    if (before.scheduler != model::Scheduler::WeightedRoundRobin) return turn;
+    const Levels old_levels(before);
+    const Levels levels(after);
+    // A sequence that was scaled down has other levels.
+    if (old_levels.entries.empty() || levels.entries.empty() || old_levels.slots() > kMaxSequence ||
+        levels.slots() > kMaxSequence)
+        return 0;
+    return resume_level(old_levels, turn, levels);
+}
+
 std::uint64_t digest(const model::Service& service, std::span<const Slot> ring) {
     std::vector<std::uint64_t> identities;
     identities.reserve(service.reals.size());

@@ -46,6 +46,11 @@ Ring build_ring(const model::Service& service);
 /// The smallest prime that is at least `wanted`, within kMinMaglev and kMaxMaglev.
 std::uint32_t maglev_size(std::uint32_t wanted);
 
+/// Where rr and wrr go on after a change of the service, as IPVS does: rr behind the real that was
+/// the last to get a connection, wrr with the level of weight that it was at. `turn`: how many the
+/// ring of `before` has handed out.
+std::uint64_t resume(const model::Service& before, std::uint64_t turn, const model::Service& after);
+
 /// The 32 bits of an address that sh, dh and mh hash.
 std::uint32_t fold(const IpAddress& address);
 

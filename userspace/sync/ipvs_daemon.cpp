@@ -165,6 +165,8 @@ void IpvsDaemon::scan(TimePoint now) {
 void IpvsDaemon::tell(const Flow& flow) {
     // IPVS neither tells of half-open connections nor of ended ones: they run out by themselves.
     if (flow.state == FlowState::None || flow.state == FlowState::SynRecv) return;
+    // Templates are not translated, either way (Skip::Template).
+    if (flow.is_template) return;
     const auto service = plane_.model().find({flow.vip, flow.protocol});
     if (service == plane_.model().end()) return;
     const auto real = std::ranges::find(service->second.reals, flow.real, &model::Real::endpoint);

@@ -108,8 +108,8 @@ Connection from_flow(const Flow& flow, const model::Service& service, const mode
     const bool active = flow.protocol != Protocol::Udp &&
                         (flow.state == FlowState::Established || flow.state == FlowState::SynRecv);
     if (!active) connection.flags |= kInactive;
-    connection.timeout =
-        static_cast<std::uint32_t>(dataplane::flow_lifetime(service, flow.state).count());
+    connection.timeout = static_cast<std::uint32_t>(
+        dataplane::flow_lifetime(service, flow.protocol, flow.state).count());
     return connection;
 }
 

@@ -20,6 +20,9 @@ constexpr std::size_t kFlowsHeader = 3;  // kind, count
 constexpr std::uint8_t kClientV6 = 1;  // client and VIP, which are always alike
 constexpr std::uint8_t kRealV6 = 2;
 
+// Flags of a flow entry.
+constexpr std::uint8_t kTemplate = 1;  // persistence: see Flow::is_template
+
 bool is_protocol(std::uint8_t value) {
     return value == static_cast<std::uint8_t>(Protocol::Tcp) ||
            value == static_cast<std::uint8_t>(Protocol::Udp) ||
@@ -126,7 +129,7 @@ void put_flow(std::string& out, const Flow& flow) {
                       static_cast<std::uint8_t>((v6 ? kClientV6 : 0) | (real_v6 ? kRealV6 : 0)));
     put(out, static_cast<std::uint8_t>(flow.protocol));
     put(out, static_cast<std::uint8_t>(flow.state));
-    put<std::uint8_t>(out, 0);
+    put<std::uint8_t>(out, flow.is_template ? kTemplate : 0);
     const auto idle =
         std::clamp<std::int64_t>(flow.idle.count(), 0, std::numeric_limits<std::uint32_t>::max());
     put(out, static_cast<std::uint32_t>(idle));
@@ -141,8 +144,9 @@ Flow get_flow(Reader& in, Kind kind) {
     const auto families = in.get<std::uint8_t>();
     const auto protocol = in.get<std::uint8_t>();
     const auto state = in.get<std::uint8_t>();
-    const auto reserved = in.get<std::uint8_t>();
-    in.require((families & ~(kClientV6 | kRealV6)) == 0 && reserved == 0);
+    const auto flags = in.get<std::uint8_t>();
+    in.require((families & ~(kClientV6 | kRealV6)) == 0 && (flags & ~kTemplate) == 0);
+    flow.is_template = flags != 0;
     in.require(is_protocol(protocol) && state <= static_cast<std::uint8_t>(FlowState::CloseWait));
     flow.protocol = static_cast<Protocol>(protocol);
     flow.state = static_cast<FlowState>(state);

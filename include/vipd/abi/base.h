@@ -47,6 +47,8 @@ struct vipd_meta {
 	__u64 seed[2];	      /* of the flow hash; random, secret */
 	__u32 services_epoch; /* one more after each change to vipd_services */
 	__u32 nat_reals; /* entries of vipd_nat_reals; 0: nobody looks there */
+	__u32 any_port_keys; /* how many keys in there have port 0 */
+	__u32 reserved;
 };
 
 /* vipd_claims: the VIPs that this node may answer ARP for. */

@@ -50,7 +50,10 @@ struct vipd_flow_key {
 	__be16 vip_port;
 	__u8 protocol; /* IPPROTO_* */
 	__u8 family;   /* VIPD_FAMILY_* */
-	__u16 reserved;
+	/* 1: no connection, but where the next ones of this client (or of its
+	 * network) go: client_port is 0, see vipd_template_key().
+	 */
+	__u16 is_template;
 };
 
 struct vipd_flow {

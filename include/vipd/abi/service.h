@@ -34,6 +34,10 @@ enum vipd_scheduler {
 /* vipd_service.flags */
 #define VIPD_SERVICE_HASH_PORT 0x1U
 #define VIPD_SERVICE_HASH_FALLBACK 0x2U
+#define VIPD_SERVICE_ANY_PORT 0x4U
+#define VIPD_SERVICE_ONE_PACKET 0x8U /* ops: each datagram by itself */
+/* This is a further key of a service that has another one too (fwmark). */
+#define VIPD_SERVICE_ALIAS 0x10U
 
 /* vipd_services: value */
 struct vipd_service {
@@ -46,6 +50,10 @@ struct vipd_service {
 	__u32 udp_timeout_s;
 	/* By flow state, for this service's protocol. */
 	__u32 timeout_ticks[VIPD_FLOW_STATES];
+	__be32 mark; /* of a service by fwmark; 0: it is none */
+	__u32 persistence_s;
+	__u32 persistence_ticks;     /* a template lives so long; 0: none */
+	union vipd_addr client_mask; /* which clients have one template */
 };
 
 /*
@@ -67,6 +75,33 @@ static __always_inline __u32 vipd_match_index(const union vipd_addr *address,
 	__u32 folded = vipd_fold_v6((const __u32 *)address->v6) + (__u32)port;
 
 	return (folded * VIPD_SH_MULTIPLIER) >> 24;
+}
+
+/*
+ * Persistence: the key of the template for a client's connections, as IPVS has
+ * it. A service of any port has one for all ports, one by fwmark for all that
+ * carries the mark.
+ */
+static __always_inline void
+vipd_template_key(const struct vipd_service *service,
+		  const struct vipd_flow_key *flow, struct vipd_flow_key *key)
+{
+	__u32 i;
+
+	*key = *flow;
+	for (i = 0; i < 4; i++)
+		key->client.v6[i] &= service->client_mask.v6[i];
+	key->client_port = 0;
+	key->is_template = 1;
+	if (service->flags & VIPD_SERVICE_ANY_PORT)
+		key->vip_port = 0;
+	if (service->mark) {
+		for (i = 1; i < 4; i++)
+			key->vip.v6[i] = 0;
+		key->vip.v4 = service->mark;
+		key->vip_port = 0;
+		key->protocol = 0;
+	}
 }
 
 /*

@@ -32,27 +32,28 @@ TEST(StatusJson, SaysAllOfAStatus) {
       "track_scripts": [
         {"name": "chk_nginx", "state": "down", "detail": "exited with status 1"}],
       "services": [
-        {"address": "10.0.0.1", "port": 80, "protocol": "TCP", "scheduler": "wrr", "method": "DR",
+        {"address": "10.0.0.1", "port": 80, "protocol": "TCP", "fwmark": 0, "group": "",
+         "persistence_timeout": 0, "persistence_granularity": 32, "scheduler": "wrr", "method": "DR",
          "quorum": 1, "quorum_up": true, "sorry_active": false,
          "counters": {"packets": 1000, "bytes": 500000, "connections": 130},
          "rates": {"packets": 12.5, "bytes": 6250.0, "connections": 1.5},
          "reals": [
            {"address": "10.1.0.2", "port": 80, "method": "DR", "weight": 3, "effective_weight": 3,
             "state": "up", "alive": true, "known": true, "sorry": false, "reason": "",
-            "active": 120, "inactive": 4,
+            "upper_threshold": 0, "lower_threshold": 0, "active": 120, "inactive": 4,
             "counters": {"packets": 1000, "bytes": 500000, "connections": 130},
             "rates": {"packets": 12.5, "bytes": 6250.0, "connections": 1.5},
             "next_hop": {"interface": "eth0", "mac": "02:00:00:00:00:02",
                          "source_mac": "02:00:00:00:00:01", "mtu": 1500}},
            {"address": "10.1.0.3", "port": 80, "method": "TUN", "weight": 1, "effective_weight": 0,
             "state": "down", "alive": false, "known": true, "sorry": false,
-            "reason": "connection refused", "active": 0, "inactive": 0,
+            "reason": "connection refused", "upper_threshold": 0, "lower_threshold": 0, "active": 0, "inactive": 0,
             "counters": {"packets": 0, "bytes": 0, "connections": 0},
             "rates": {"packets": 0.0, "bytes": 0.0, "connections": 0.0},
             "next_hop": null},
            {"address": "10.1.0.3", "port": 80, "method": "DR", "weight": 1, "effective_weight": 1,
             "state": "up", "alive": true, "known": true, "sorry": true, "reason": "",
-            "active": 0, "inactive": 0,
+            "upper_threshold": 0, "lower_threshold": 0, "active": 0, "inactive": 0,
             "counters": {"packets": 0, "bytes": 0, "connections": 0},
             "rates": {"packets": 0.0, "bytes": 0.0, "connections": 0.0},
             "next_hop": {"interface": "eth0", "mac": "02:00:00:00:00:02",
@@ -136,9 +137,12 @@ TEST(StatusJson, BytesThatAreNoUtf8DoNotThrow) {
 TEST(FlowJson, SaysAllOfAFlow) {
     auto flow = sample_flow();
     flow.synced = true;
-    EXPECT_EQ(flow_text(flow),
-              R"({"protocol":"TCP","client":"192.0.2.77:40000","vip":"10.0.0.1:80",)"
-              R"("real":"10.1.0.2:80","state":"ESTABLISHED","synced":true,"idle_ms":61000})");
+    EXPECT_EQ(
+        flow_text(flow),
+        R"({"protocol":"TCP","client":"192.0.2.77:40000","vip":"10.0.0.1:80",)"
+        R"("real":"10.1.0.2:80","state":"ESTABLISHED","template":false,"synced":true,"idle_ms":61000})");
+    flow.is_template = true;
+    EXPECT_NE(flow_text(flow).find(R"("state":"ASSURED","template":true)"), std::string::npos);
 }
 
 TEST(ErrorJson, QuotesTheMessage) {

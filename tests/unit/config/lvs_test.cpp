@@ -63,12 +63,9 @@ TEST(VirtualServer, WhatIsNotDoneYetIsSaid) {
         findings(parsed),
         ElementsAre(
             "1:16 warning: SCTP is not done by vipd yet; this virtual_server is not forwarded",
-            "5:1 warning: 'persistence_timeout' is not done by vipd yet; ignored",
-            "9:16 warning: a service of a fwmark or a group is not done by vipd yet; this "
-            "virtual_server is not forwarded",
-            "15:16 warning: a service of a fwmark or a group is not done by vipd yet; this "
-            "virtual_server is not forwarded"));
-    EXPECT_EQ(parsed.exit_status(), 0);
+            "9:16 error: nothing says what carries fwmark 3, which XDP cannot see; not forwarded",
+            "15:16 error: virtual_server_group 'g' is not defined; this virtual_server is not "
+            "forwarded"));
     ASSERT_EQ(parsed.config.virtual_servers.size(), 1U);
     EXPECT_FALSE(parsed.config.virtual_servers[0].forwarded);
     EXPECT_EQ(*parsed.config.virtual_servers[0].scheduler, "wlc");
@@ -150,7 +147,6 @@ TEST(VirtualServer, MistakesAreReported) {
             "9:8 complaint: quorum 9 is more than all weights together; 1 is used",
             "10:12 complaint: hysteresis 5 is not less than quorum 1; 0 is used",
             "11:1 warning: 'sh-port' must follow lvs_sched sh; ignored",
-            "12:1 warning: 'persistence_timeout' is not done by vipd yet; ignored",
             "12:21 error: number '0' is outside 1 to 2678400; ignored",
             "13:12 error: 0 seconds are outside 0.000001 to 3000000000; ignored",
             "14:14 error: 'x' is not an IP address; ignored",

@@ -218,6 +218,11 @@ TEST(Model, Services) {
 2001:db8::1-2001:db8::10 80
 fwmark 7 inet6
 }
+vipd {
+fwmark 7 {
+10.9.9.9 80 tcp
+}
+}
 virtual_server group G {
 lb_algo sh
 sh-port
@@ -268,7 +273,7 @@ connect_port 26
     EXPECT_EQ(group.ranges[1].count, 4U);
     EXPECT_EQ(group.ranges[2].count, 16U);
     EXPECT_EQ(group.marks.at(0).family, Family::V6);
-    const auto& server = parsed.config.keyless_servers.at(0);
+    const auto& server = parsed.config.virtual_servers.at(0);
     EXPECT_TRUE(server.hash_port && server.flag_3);
     EXPECT_EQ(server.tunnel.type, Tunnel::Type::Gue);
     EXPECT_EQ(server.tunnel.checksum, Tunnel::Checksum::Full);

@@ -60,6 +60,60 @@ TEST(ServiceTable, HandsSchedulerAndThresholdsOn) {
     EXPECT_EQ(reals(table)[1].lower, 150U);
 }
 
+TEST(ServiceTable, EachMemberOfAGroupIsAServiceWithTheGroupsHealth) {
+    auto config = two_reals();
+    auto& server = config.virtual_servers[0];
+    server.group = "web";
+    server.members = {{kKey, {}, 0}, {{at("10.0.0.7", 443), Protocol::Tcp}, {}, 0}};
+    server.sorry_server = at("10.0.0.9", 8080);
+    ServiceTable table;
+    table.configure(config);
+    ASSERT_EQ(table.desired().size(), 2U);
+    const auto& second = table.desired().at(server.members[1].key);
+    EXPECT_EQ(second.reals[0].endpoint, at("10.0.0.2", 443)) << "DR keeps the packet's port";
+    // One check serves them all.
+    const auto events = table.on_health(health("10.0.0.2", false));
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].line, "Removing service [10.0.0.2]:tcp:80 from VS [web] (connect refused)");
+    EXPECT_FALSE(reals(table)[0].alive);
+    EXPECT_FALSE(second.reals[0].alive);
+    table.on_health(health("10.0.0.3", false));
+    EXPECT_EQ(reals(table).back().endpoint, at("10.0.0.9", 80));
+    EXPECT_EQ(second.reals.back().endpoint, at("10.0.0.9", 443));
+    const auto views = table.view();
+    ASSERT_EQ(views.size(), 2U);
+    EXPECT_EQ(views[1].key, server.members[1].key);
+    EXPECT_EQ(views[1].group, "web");
+    EXPECT_EQ(views[1].reals[0].endpoint, at("10.0.0.2", 443));
+    EXPECT_FALSE(views[1].reals[0].up);
+    EXPECT_TRUE(views[1].reals[2].sorry);
+
+    ServiceTable next;
+    next.configure(config);
+    next.adopt(table.desired());
+    EXPECT_EQ(next.desired(), table.desired());
+}
+
+TEST(ServiceTable, FwmarkIsOneServiceOfManyAddresses) {
+    auto config = two_reals();
+    auto& server = config.virtual_servers[0];
+    const ServiceKey other{at("10.0.0.1", 443), Protocol::Tcp};
+    server.members = {{kKey, {other}, 3}};
+    server.persistence_timeout = 600U;
+    server.persistence_prefix.value = 24;
+    server.persistence_prefix.set = true;
+    ServiceTable table;
+    table.configure(config);
+    ASSERT_EQ(table.desired().size(), 1U);
+    const auto& built = table.desired().at(kKey);
+    EXPECT_EQ(built.also, std::vector<ServiceKey>{other});
+    EXPECT_EQ(built.mark, 3U);
+    EXPECT_EQ(built.persistence, Seconds(600));
+    EXPECT_EQ(built.granularity, 24);
+    EXPECT_EQ(table.on_health(health("10.0.0.2", false)).at(0).line,
+              "Removing service [10.0.0.2]:tcp:80 from VS FWM 3 (connect refused)");
+}
+
 TEST(ServiceTable, AlphaStartsWithCheckedRealsDown) {
     auto config = two_reals();
     config.virtual_servers[0].alpha = true;

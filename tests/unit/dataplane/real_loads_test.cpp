@@ -91,5 +91,29 @@ TEST_F(RealLoadsTest, TableCountsWhatComesAndGoes) {
     EXPECT_EQ(loads.connections(2), (Count{0, 0}));
 }
 
+TEST_F(RealLoadsTest, TemplateIsNoConnectionAndCanBeProlonged) {
+    std::array<vipd_flow, 8> slots{};
+    FlowTable table(slots.data(), slots.size(), {1, 2}, &loads);
+    vipd_flow flow{};
+    flow.key.client.v4 = 1;
+    flow.key.family = VIPD_FAMILY_V4;
+    flow.key.is_template = 1;
+    flow.state = VIPD_FLOW_ESTABLISHED;
+    flow.last_seen = kNow;
+    flow.timeout = 300;
+    ASSERT_EQ(table.store(flow, kNow), FlowTable::Stored::Stored);
+    EXPECT_EQ(loads.connections(0), (Count{0, 0}));
+    table.prolong(flow.key, kNow + 200, 60);
+    EXPECT_FALSE(table.find(flow.key, kNow + 301)) << "it had more left";
+    table.prolong(flow.key, kNow + 290, 60);
+    const auto slot = table.find(flow.key, kNow + 350);
+    ASSERT_TRUE(slot);
+    EXPECT_FALSE(table.find(flow.key, kNow + 351));
+    EXPECT_TRUE(table.expire(*slot, kNow + 351));
+    table.prolong(flow.key, kNow + 351, 60);
+    EXPECT_FALSE(table.find(flow.key, kNow + 352)) << "gone is gone";
+    EXPECT_EQ(loads.connections(0), (Count{0, 0}));
+}
+
 }  // namespace
 }  // namespace vipd::dataplane

@@ -116,9 +116,9 @@ TEST(Abi, TimeoutsAreBoundedSoThatTicksCannotTurnOver) {
     model::Service service;
     service.key = kWeb;
     service.tcp_timeout = std::chrono::hours(24 * 365);
-    EXPECT_LT(flow_timeout(service, VIPD_FLOW_ESTABLISHED), 0x80000000U);
+    EXPECT_LT(flow_timeout(service, Protocol::Tcp, VIPD_FLOW_ESTABLISHED), 0x80000000U);
     service.tcp_timeout = Seconds(0);
-    EXPECT_GT(flow_timeout(service, VIPD_FLOW_ESTABLISHED), 0U);
+    EXPECT_GT(flow_timeout(service, Protocol::Tcp, VIPD_FLOW_ESTABLISHED), 0U);
 }
 
 }  // namespace

@@ -197,5 +197,32 @@ TEST(Picker, ConnectionsMetMidwayGoByTheirHash) {
     }
 }
 
+// --- after a change ---------------------------------------------------------------------------
+
+TEST(Resume, RoundRobinGoesOnBehindTheLastOne) {
+    const auto before = service_of(Scheduler::RoundRobin, "1:1 2:1 3:1");  // 3 2 1
+    const auto without2 = service_of(Scheduler::RoundRobin, "1:1 3:1");    // 3 1
+    EXPECT_EQ(resume(before, 0, without2), 0U);
+    EXPECT_EQ(resume(before, 7, without2), 1U) << "3 was the last, 1 is next";
+    EXPECT_EQ(resume(before, 8, without2), 1U) << "2 was and is gone";
+    EXPECT_EQ(resume(before, 9, without2), 2U) << "1 was, 3 is next";
+    const auto heavier = service_of(Scheduler::RoundRobin, "1:1 2:5 3:1");
+    EXPECT_EQ(resume(before, 8, heavier), 2U) << "as if nothing had happened";
+    EXPECT_EQ(resume(before, 8, service_of(Scheduler::RoundRobin, "")), 0U);
+    EXPECT_EQ(resume(before, 8, service_of(Scheduler::WeightedRoundRobin, "1:1")), 0U);
+}
+
+TEST(Resume, WeightedRoundRobinGoesOnAtItsLevel) {
+    // Levels 1: 3 2 1, 3: 3, 2: 3 2.
+    const auto before = service_of(Scheduler::WeightedRoundRobin, "1:1 2:2 3:3");
+    EXPECT_EQ(resume(before, 2, before), 0U);
+    EXPECT_EQ(resume(before, 4, before), 3U);
+    EXPECT_EQ(resume(before, 6, before), 4U);
+    EXPECT_EQ(resume(before, 10, service_of(Scheduler::WeightedRoundRobin, "1:1 2:2")), 2U)
+        << "level 3 is no more: the highest there is";
+    EXPECT_EQ(resume(before, 10, service_of(Scheduler::WeightedRoundRobin, "1:2 2:4")), 2U);
+    EXPECT_EQ(resume(before, 10, service_of(Scheduler::WeightedRoundRobin, "")), 0U);
+}
+
 }  // namespace
 }  // namespace vipd::sched

@@ -29,6 +29,7 @@ std::vector<Record> one_of_each() {
     Flow mixed_back = example_flow();
     mixed_back.real = kReal6;
     mixed_back.protocol = Protocol::Sctp;
+    mixed_back.is_template = true;
     return {Hello{3, 0x01020304, 0x1122334455667788, 0x99aabbccddeeff00, "dir-a"},
             DigestsPart{true, false, 77, {{{kVip, Protocol::Tcp}, 1}, {{kVip6, Protocol::Udp}, 2}}},
             DigestsPart{false, true, 77, {}},
@@ -120,7 +121,7 @@ TEST(SyncWire, RefusesValuesOutOfRange) {
     EXPECT_FALSE(with(4, 1));                            // ICMP
     EXPECT_FALSE(with(5, 7));                            // a state past the last
     EXPECT_FALSE(with(5, 0));                            // None is for removed flows
-    EXPECT_FALSE(with(6, 1));                            // reserved
+    EXPECT_FALSE(with(6, 2));                            // an unknown flag
     EXPECT_FALSE(with(0, 7));                            // removed, but established
     EXPECT_FALSE(decode(bytes_of(from_hex("060000"))));  // no flow at all
     EXPECT_FALSE(decode(bytes_of(encode(Hello{0, 0, 0, 0, ""}))));
