@@ -14,6 +14,7 @@ SERVER = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__)
 
 #: checker, what the server then has to answer with
 CHECKS = {
+    "ping": "PING_CHECK {\n connect_timeout 1\n }",
     "dns": "DNS_CHECK {\n type A\n name www.example.org\n connect_timeout 1\n }",
     "udp": "UDP_CHECK {\n connect_port 53\n payload 70696e67\n require_reply 70xxxx67\n"
            " connect_timeout 1\n }",
@@ -39,6 +40,9 @@ def test_up_with_a_server_that_answers_and_down_without(lab, kind):
     vipd.start()
     port = 53 if kind in ("dns", "udp") else 80
     vipd.wait_real(REAL, True, port=port)
-    server.stop()
+    if kind == "ping":
+        real.link(up=False)
+    else:
+        server.stop()
     wait_for(lambda: not vipd.real(REAL, port)["alive"], 20, lambda: f"down: {vipd.real(REAL, port)}")
     assert vipd.real(REAL, port)["reason"]

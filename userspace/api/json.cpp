@@ -88,12 +88,14 @@ Json real_json(const control::RealStatus& real) {
             {"alive", real.alive},
             {"known", real.known},
             {"sorry", real.sorry},
+            {"live", real.live},
             {"reason", real.reason},
             {"upper_threshold", real.upper_threshold},
             {"lower_threshold", real.lower_threshold},
             {"active", real.active},
             {"inactive", real.inactive},
             {"counters", packets_json(real.counters)},
+            {"zeroed", packets_json(real.zeroed)},
             {"rates", rates_json(real.rates)},
             {"next_hop", next_hop_json(real)}};
 }
@@ -113,7 +115,11 @@ Json service_json(const control::ServiceStatus& service) {
             {"quorum", service.quorum},
             {"quorum_up", service.quorum_up},
             {"sorry_active", service.sorry_active},
+            {"hash_port", service.hash_port},
+            {"hash_fallback", service.hash_fallback},
+            {"live", service.live},
             {"counters", packets_json(service.counters)},
+            {"zeroed", packets_json(service.zeroed)},
             {"rates", rates_json(service.rates)},
             {"reals", std::move(reals)}};
 }
@@ -244,6 +250,10 @@ Json to_json(const control::Status& status) {
             {"checkpoint", checkpoint_json(status.checkpoint)},
             {"drains", array_json(status.drains, drain_json)},
             {"failovers", array_json(status.failovers, failover_json)},
+            {"timeouts",
+             {{"tcp", status.timeouts[0]},
+              {"tcpfin", status.timeouts[1]},
+              {"udp", status.timeouts[2]}}},
             {"flow_table", {{"slots", status.table.slots}, {"used", status.table.used}}},
             {"lease",
              {{"enabled", status.lease.enabled},

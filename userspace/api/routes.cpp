@@ -3,6 +3,7 @@
 
 #include "userspace/api/flow_filter.hpp"
 #include "userspace/api/json.hpp"
+#include "userspace/api/live_command.hpp"
 #include "userspace/api/metrics.hpp"
 
 #include <signal.h>
@@ -27,15 +28,16 @@ struct Path {
     bool command;  ///< POST, else GET
 };
 constexpr Millis kDefaultDrain{300'000};
-constexpr std::array<Path, 9> kPaths = {Path{"/v1/status", false},
-                                        Path{"/v1/flows", false},
-                                        Path{"/v1/version", false},
-                                        Path{"/metrics", false},
-                                        Path{"/v1/reload", true},
-                                        Path{"/v1/handover", true},
-                                        Path{"/v1/drain", true},
-                                        Path{"/v1/undrain", true},
-                                        Path{"/v1/upgrade", true}};
+constexpr std::array<Path, 10> kPaths = {Path{"/v1/status", false},
+                                         Path{"/v1/flows", false},
+                                         Path{"/v1/version", false},
+                                         Path{"/metrics", false},
+                                         Path{"/v1/reload", true},
+                                         Path{"/v1/handover", true},
+                                         Path{"/v1/drain", true},
+                                         Path{"/v1/undrain", true},
+                                         Path{"/v1/upgrade", true},
+                                         Path{"/v1/change", true}};
 
 void answer(httplib::Response& response, int code, std::string_view message) {
     response.status = code;
@@ -162,6 +164,7 @@ Routes::Routes(Shared& shared, bool read_only) : shared_(shared), read_only_(rea
     Get("/metrics", [this](const auto&, auto& response) { metrics(response); });
     if (read_only) return;
     Post("/v1/reload", [this](const auto&, auto& response) { reload(response); });
+    Post("/v1/change", [this](const auto& request, auto& response) { change(request, response); });
     Post("/v1/handover",
          [this](const auto& request, auto& response) { handover(request, response); });
     Post("/v1/upgrade", [this](const auto&, auto& response) { upgrade(response); });
@@ -290,6 +293,19 @@ void Routes::reload(httplib::Response& response) {
         return answer_busy(response, "the daemon is busy; whether it will reload is in the status");
     if (!*done) return answer(response, 409, done->error().message);
     answer(response, Json{{"message", "reloaded"}});
+}
+
+void Routes::change(const httplib::Request& request, httplib::Response& response) {
+    const auto command = live_command(request.body);
+    if (!command) return answer(response, 400, command.error().message);
+    const auto done = shared_.calls.call<Result<>>(
+        [core = &shared_.backend, command = *command] { return core->change(command); },
+        shared_.limits.command_time);
+    shared_.forget_status();
+    if (!done)
+        return answer_busy(response, "the daemon is busy; what has changed is in the status");
+    if (!*done) return answer(response, 409, done->error().message);
+    answer(response, Json{{"message", "changed"}});
 }
 
 void Routes::handover(const httplib::Request& request, httplib::Response& response) {

@@ -62,6 +62,7 @@ class Routes : public httplib::Server {
     void flows(const httplib::Request& request, httplib::Response& response);
     std::shared_ptr<const Listing> scan(const FlowFilter& filter);
     void reload(httplib::Response& response);
+    void change(const httplib::Request& request, httplib::Response& response);
     void handover(const httplib::Request& request, httplib::Response& response);
     void upgrade(httplib::Response& response);
     void drain(const httplib::Request& request, httplib::Response& response, bool begin);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "userspace/control/drain.hpp"
+#include "userspace/control/live_changes.hpp"
 #include "userspace/control/status.hpp"
 #include "userspace/dataplane/dataplane.hpp"
 
@@ -41,6 +42,9 @@ class Backend {
     /// preempt for `limit`. The answer is one sentence.
     virtual Result<std::string> drain(const DrainTarget& target, Millis limit) = 0;
     virtual Result<std::string> undrain(const DrainTarget& target) = 0;
+
+    /// A change beside the configuration file. Errors are IPVS's, as ipvsadm says them.
+    virtual Result<> change(const LiveCommand& command) = 0;
 
     /// Visits the live flows among the next `slots` slots of the flow table from `cursor` on (0:
     /// from the start). Returns the cursor to go on with, 0 when the table is through. A listing is

@@ -2,6 +2,7 @@
 #include "userspace/control/core.hpp"
 
 #include "userspace/base/fd.hpp"
+#include "userspace/base/replace_file.hpp"
 #include "userspace/dataplane/bpf_dataplane.hpp"
 #include "userspace/net/nl_links.hpp"
 
@@ -39,10 +40,12 @@ bool has_forwarded_service(const config::Config& config) {
                        [](const auto& server) { return !unsupported(server); });
 }
 
-bool has_checkers(const config::Config& config) {
+bool has_checkers(const config::Config& config,
+                  std::optional<config::Checker::Kind> kind = std::nullopt) {
     for (const auto& server : config.virtual_servers)
         for (const auto& real : server.real_servers)
-            if (!real.checkers.empty()) return true;
+            for (const auto& checker : real.checkers)
+                if (!kind || checker.kind == *kind) return true;
     return false;
 }
 
@@ -99,7 +102,8 @@ Core::Core(EventLoop& loop, CoreOptions options, LoadedConfig loaded)
               if (vrrp_) (void)vrrp_->send(state);
           },
           say),
-      drains_(loop) {
+      drains_(loop),
+      outlets_(loop, scripts_, options_.role_arguments, say) {
     services_.set_drained([this](const ServiceKey& service, const Endpoint& real) {
         return drains_.covers(service, real);
     });
@@ -120,6 +124,11 @@ Result<> Core::start() {
     links_ = std::move(*links);
     auto events = loop_.io(links_->event_fd(), EPOLLIN, [this](std::uint32_t) {
         const auto done = links_->dispatch([this](const LinkEvent& event) {
+            if (options_.log_addresses && event.kind == LinkEvent::Kind::Address)
+                spdlog::info("Address {} {} interface {}",
+                             event.address.to_string(),
+                             event.removed ? "removed from" : "assigned to",
+                             event.ifindex);
             if (forwarding_) forwarding_->on_link_event(event);
         });
         if (!done) say(true, done.error().message);
@@ -127,6 +136,19 @@ Result<> Core::start() {
     if (!events) return fail(std::move(events.error()));
     link_events_ = std::move(*events);
 
+    const auto& global = config().global;
+    const bool first_a_script = run_host_script(
+        global.startup_script, *global.startup_script_timeout, "startup_script", [this] {
+            if (stopping_) return;
+            if (auto up = bring_up(); !up) {
+                spdlog::error("{}", up.error().message);
+                loop_.exit(1);
+            }
+        });
+    return first_a_script ? Result<>() : bring_up();
+}
+
+Result<> Core::bring_up() {
     if (auto done = put_in_force(std::move(loaded_)); !done) return done;
 
     auto second = loop_.every(Seconds(1), [this](TimePoint now) {
@@ -139,8 +161,24 @@ Result<> Core::start() {
     return {};
 }
 
+bool Core::run_host_script(const std::optional<config::Script>& script,
+                           Nanos timeout,
+                           std::string what,
+                           std::function<void()> then) {
+    if (!script) return false;
+    auto job = make_job(*script, config().global, timeout);
+    job.vital = true;
+    const auto started =
+        scripts_.run(job, [what, then = std::move(then)](const ScriptResult& result) {
+            if (result.status != 0) say(true, fmt::format("{} {}", what, result.detail));
+            then();
+        });
+    if (!started) say(true, fmt::format("{}: {}", what, started.error().message));
+    return started.has_value();
+}
+
 bool Core::wants_vrrp(const config::Config& config) const {
-    return options_.vrrp && !config.instances.empty();
+    return options_.vrrp && (options_.all_roles || !config.instances.empty());
 }
 
 // Services before interfaces: nothing is attached that would not know what to do.
@@ -152,8 +190,8 @@ Result<> Core::follow(Forwarding& forwarding,
 }
 
 // Takes a configuration over, the first as well as every later one. What can fail comes first.
-Result<> Core::put_in_force(LoadedConfig loaded) {
-    const config::Config& next = loaded.parsed.config;
+Result<> Core::put_in_force(LoadedConfig loaded, bool tell_roles) {
+    const config::Config next = live_.over(loaded.parsed.config);
     std::unique_ptr<Forwarding> opened;
     ServiceTable services = services_;
     auto events = services.configure(next);
@@ -180,7 +218,7 @@ Result<> Core::put_in_force(LoadedConfig loaded) {
         }
     } else if (forwarding_) {
         if (auto followed = follow(*forwarding_, next, services); !followed) {
-            (void)follow(*forwarding_, config(), services_);
+            (void)follow(*forwarding_, live_.over(config()), services_);
             return followed;
         }
     }
@@ -195,7 +233,12 @@ Result<> Core::put_in_force(LoadedConfig loaded) {
     if (forwarding_)
         for (const auto& [instance, state] : states_)
             forwarding_->on_instance_state(instance, state);
-    notify_.configure(config());
+    const bool reload = told_ready_ && tell_roles;
+    if (tell_roles) {
+        outlets_.configure(config());
+        tell(notify_.configure(config()));
+        if (reload && *config().global.fifo_write_vrrp_states_on_reload) tell(notify_.states());
+    }
     std::erase_if(instances_, [&](const auto& known) {
         return std::none_of(config().instances.begin(),
                             config().instances.end(),
@@ -203,6 +246,7 @@ Result<> Core::put_in_force(LoadedConfig loaded) {
     });
     std::erase_if(states_, [&](const auto& known) { return !notify_.knows(known.first); });
     on_events(events);
+    if (!tell_roles) return {};
     if (auto tracked = track_scripts_.configure(config()); !tracked)
         say(true, tracked.error().message);
     if (auto tracked = track_objects_.configure(config()); !tracked)
@@ -212,6 +256,9 @@ Result<> Core::put_in_force(LoadedConfig loaded) {
 }
 
 void Core::start_roles() {
+    if (options_.allow_ping && options_.check &&
+        has_checkers(config(), config::Checker::Kind::Ping))
+        options_.allow_ping();
     const auto ensure = [&](std::unique_ptr<RoleProcess>& process,
                             bool wanted,
                             const char* role,
@@ -237,7 +284,7 @@ void Core::start_roles() {
         if (auto begun = process->start(); !begun)
             say(true, fmt::format("process {}: {}", role, begun.error().message));
     };
-    const bool want_check = options_.check && has_checkers(config());
+    const bool want_check = options_.check && (options_.all_roles || has_checkers(config()));
     ensure(vrrp_,
            wants_vrrp(config()),
            "vrrp",
@@ -267,7 +314,19 @@ void Core::send_trackers() {
     for (const auto& state : track_objects_.states()) (void)vrrp_->send(state);
 }
 
+std::string Core::pid_file(const std::string& role) const {
+    const auto given = options_.pid_files.find(role);
+    if (given != options_.pid_files.end() && !given->second.empty()) return given->second;
+    return fmt::format("{}/{}.pid", run_dir(config().instance_name), role);
+}
+
+void Core::write_pid_file(const RoleProcess& role) const {
+    const auto written = replace_file(pid_file(role.role()), fmt::format("{}\n", role.pid()), 0644);
+    if (!written) say(true, written.error().message);
+}
+
 void Core::on_vrrp_started(bool restarted) {
+    write_pid_file(*vrrp_);
     send_configuration(*vrrp_);
     if (restarted)
         for (const auto& [instance, state] : states_)
@@ -304,13 +363,15 @@ void Core::let_vrrp_start() {
 }
 
 void Core::on_check_started(bool restarted) {
+    write_pid_file(*check_);
     send_configuration(*check_);
     (void)restarted;  // also at the first start: an adopted data plane knows what was down
     for (const auto& state : services_.health()) (void)check_->send(state);
     (void)check_->send(ipc::Start{});
 }
 
-// A role that ends by itself before it was ever ready has said why; trying again will not help.
+// A role that ends by itself before it was ever ready has said why; trying again will not help. Nor
+// is it wanted with -R.
 void Core::give_up_start(const std::string& role) {
     spdlog::error("process {} cannot run; stopping", role);
     exit_code_ = 1;
@@ -318,13 +379,13 @@ void Core::give_up_start(const std::string& role) {
 }
 
 void Core::on_check_died(Nanos, bool by_itself) {
-    if (by_itself && !told_ready_) give_up_start("check");
+    if ((by_itself && !told_ready_) || !options_.respawn) give_up_start("check");
 }
 
 // While it is away no advert goes out. Where that lasts longer than a peer waits, the VIPs must not
 // stay here: the peer takes them, and with nopreempt it keeps them.
 void Core::on_vrrp_died(Nanos delay, bool by_itself) {
-    if (by_itself && !told_ready_) {
+    if ((by_itself && !told_ready_) || !options_.respawn) {
         give_up_start("vrrp");
         return;
     }
@@ -396,8 +457,7 @@ void Core::on_instance_state(const ipc::InstanceStateChange& change) {
     report.state = change.state;
     report.priority = change.priority;
     report.last_transition_ns = change.at_ns;
-    for (const auto& script : notify_.on_state(change.instance, change.state, change.priority))
-        run_notify(script);
+    tell(notify_.on_state(change.instance, change.state, change.priority));
 }
 
 // The check process asks for the script of a MISC_CHECK. It parses hostile replies, so it is not
@@ -427,7 +487,9 @@ void Core::on_run_script(const ipc::RunScript& request) {
 void Core::on_events(const std::vector<ServiceEvent>& events) {
     for (const auto& event : events) {
         say(event.warning, event.line);
-        if (event.script) run_notify(*event.script);
+        Announcement told{.fifo_line = event.fifo_line, .alert = event.alert};
+        if (event.script) told.scripts.push_back(*event.script);
+        outlets_.tell(told, Outlets::Source::Lvs);
     }
 }
 
@@ -451,13 +513,8 @@ void Core::follow_services() {
         say(true, followed.error().message);
 }
 
-void Core::run_notify(const config::Script& script) {
-    const auto job = make_job(script, config().global, Nanos(0));
-    const std::string name = script.argv.empty() ? "" : script.argv.front();
-    const auto started = scripts_.run(job, [name](const ScriptResult& result) {
-        if (result.status != 0) say(true, fmt::format("notify script {} {}", name, result.detail));
-    });
-    if (!started) say(true, fmt::format("notify script {}: {}", name, started.error().message));
+void Core::tell(const std::vector<Announcement>& told) {
+    for (const auto& announcement : told) outlets_.tell(announcement, Outlets::Source::Vrrp);
 }
 
 void Core::report_ready(const ipc::Ready& ready, const std::string& role) {
@@ -473,68 +530,19 @@ void Core::report_ready(const ipc::Ready& ready, const std::string& role) {
                  config().virtual_servers.size());
 }
 
-Result<> Core::reload() {
-    if (stopping_) return fail("vipd is stopping");
-    const auto refuse = [&](Error error) -> Result<> {
-        last_reload_ = {std::time(nullptr), false, error.message};
-        spdlog::error("Reload refused, nothing has changed: {}", error.message);
-        return fail(std::move(error));
-    };
-    spdlog::info("Reloading {}", loaded_.path);
-    auto loaded = load_config(loaded_.path, options_.config_id);
-    if (!loaded) return refuse(std::move(loaded.error()));
-    const auto fresh = new_errors(loaded_.parsed, loaded->parsed);
-    for (const auto& diagnostic : fresh) spdlog::error("{}", config::render(diagnostic));
-    if (!fresh.empty())
-        return refuse(Error{fmt::format("{} new error{} in {}; the first: {}: {}",
-                                        fresh.size(),
-                                        fresh.size() == 1 ? "" : "s",
-                                        loaded_.path,
-                                        fresh.front().at.to_string(),
-                                        fresh.front().message)});
-    if (loaded->parsed.has(config::Severity::Fatal))
-        return refuse(Error{loaded_.path + " cannot be run with"});
-    const auto& now = config();
-    const auto& next = loaded->parsed.config;
-    if (next.instance_name != now.instance_name || next.net_namespace != now.net_namespace ||
-        *next.vipd.api_socket != *now.vipd.api_socket ||
-        next.vipd.api_listen != now.vipd.api_listen ||
-        (forwarding_ && *next.vipd.flow_table_size != *now.vipd.flow_table_size))
-        return refuse(
-            Error{"instance, net_namespace, flow_table_size and the API's addresses need a restart "
-                  "to change"});
-    sd_notify(0, "RELOADING=1");
-    ++generation_;
-    auto done = put_in_force(std::move(*loaded));
-    sd_notify(0, "READY=1");
-    if (!done) {
-        --generation_;
-        return refuse(std::move(done.error()));
-    }
-    last_reload_ = {std::time(nullptr), true, ""};
-    spdlog::info("Reloaded");
-    return {};
-}
-
-std::uint64_t Core::scan_flows(std::uint64_t cursor,
-                               std::uint64_t slots,
-                               const std::function<void(const dataplane::Flow&)>& visit) const {
-    return forwarding_ ? forwarding_->dataplane().scan_flows(cursor, slots, visit) : 0;
-}
-
 void Core::stop() {
     if (std::exchange(stopping_, true)) return;
     if (old_vrrp_ > 0) ::kill(old_vrrp_, SIGTERM);  // ours never got so far
     spdlog::info("Stopping");
     sd_notify(0, "STOPPING=1");
     const auto then = [this](bool clean) {
-        if (vrrp_ && !clean)
+        if (vrrp_ && !clean && !options_.keep_vips)
             for (const auto& instance : config().instances)
                 if (const auto state = states_.find(instance.name);
                     state != states_.end() && state->second == ipc::VrrpState::Master)
                     remove_vips(instance);
         on_events(services_.on_stop());
-        for (const auto& script : notify_.on_stop()) run_notify(script);
+        tell(notify_.on_stop());
         const auto next = [this](bool) { finish_stop(); };
         if (check_)
             check_->stop(kCheckPatience, next);
@@ -549,7 +557,15 @@ void Core::stop() {
 
 void Core::finish_stop() {
     if (forwarding_) forwarding_->leave(options_.keep_services);
-    const auto deadline = loop_.now() + kScriptPatience;
+    outlets_.close_fifos();
+    const auto& global = config().global;
+    const bool last_a_script = run_host_script(
+        global.shutdown_script, *global.shutdown_script_timeout, "shutdown_script", [] {});
+    const auto deadline =
+        loop_.now() + (last_a_script ? *global.shutdown_script_timeout + kScriptPatience
+                                     : Nanos(kScriptPatience));
+    std::error_code ignored;
+    for (const auto* role : {"vrrp", "check"}) std::filesystem::remove(pid_file(role), ignored);
     auto wait = loop_.every(Millis(10), [this, deadline](TimePoint now) {
         if (scripts_.running() > 0 && now < deadline) return;
         spdlog::info("Stopped");

@@ -12,8 +12,10 @@
 #include "userspace/control/drain.hpp"
 #include "userspace/control/failovers.hpp"
 #include "userspace/control/forwarding.hpp"
+#include "userspace/control/live_changes.hpp"
 #include "userspace/control/load_config.hpp"
 #include "userspace/control/notify.hpp"
+#include "userspace/control/outlets.hpp"
 #include "userspace/control/resume.hpp"
 #include "userspace/control/role_process.hpp"
 #include "userspace/control/script_runner.hpp"
@@ -45,8 +47,15 @@ struct CoreOptions {
     std::string net_namespace;  ///< as given on the command line or by the configuration
     bool vrrp = true;
     bool check = true;
-    bool keep_services = false;  ///< -I
+    bool keep_services = false;                    ///< -I
+    bool keep_vips = false;                        ///< -V
+    bool all_roles = false;                        ///< --all: also a role that has nothing to do
+    bool respawn = true;                           ///< false (-R): the death of a role is the end
+    bool log_addresses = false;                    ///< -a
+    std::map<std::string, std::string> pid_files;  ///< role -> file; none: in the run directory
     std::vector<std::string> role_arguments;
+    /// Called before the check process gets a configuration with PING_CHECK in it.
+    std::function<void()> allow_ping;
     std::function<void()> on_ready;  ///< called once, when everything runs
     std::string program;             ///< the path of this program, as it was started
     std::optional<Resume> resume;    ///< this core takes another's place
@@ -67,20 +76,23 @@ class Core final : public Backend {
     /// Ends in order: VRRP first (priority 0, VIPs away), then the rest; the loop is left with 0.
     void stop();
 
+    const config::Config& config() const { return loaded_.parsed.config; }
+
     Status status() override;
     Result<> reload() override;
     Result<std::string> handover(const std::string& instance, Millis hold) override;
     Result<std::string> drain(const DrainTarget& target, Millis limit) override;
     Result<std::string> undrain(const DrainTarget& target) override;
     Result<std::string> upgrade() override;
+    Result<> change(const LiveCommand& command) override;
     std::uint64_t scan_flows(
         std::uint64_t cursor,
         std::uint64_t slots,
         const std::function<void(const dataplane::Flow&)>& visit) const override;
 
   private:
-    const config::Config& config() const { return loaded_.parsed.config; }
-    Result<> put_in_force(LoadedConfig loaded);
+    /// `tell_roles`: the configuration has changed for them, too.
+    Result<> put_in_force(LoadedConfig loaded, bool tell_roles = true);
     bool wants_forwarding(const config::Config& config) const;
     void start_roles();
     void send_configuration(RoleProcess& role);
@@ -94,6 +106,8 @@ class Core final : public Backend {
     void give_up_start(const std::string& role);
     void remove_vips(const config::VrrpInstance& instance);
     bool wants_vrrp(const config::Config& config) const;
+    void write_pid_file(const RoleProcess& role) const;
+    std::string pid_file(const std::string& role) const;
     Result<> follow(Forwarding& forwarding,
                     const config::Config& next,
                     const ServiceTable& services);
@@ -105,7 +119,14 @@ class Core final : public Backend {
     void on_events(const std::vector<ServiceEvent>& events);
     void follow_soon();
     void follow_services();
-    void run_notify(const config::Script& script);
+    void tell(const std::vector<Announcement>& told);
+    Result<> bring_up();
+    /// startup_script or shutdown_script; false: it does not run, `then` is not called.
+    bool run_host_script(const std::optional<config::Script>& script,
+                         Nanos timeout,
+                         std::string what,
+                         std::function<void()> then);
+    void zero_counters(const std::optional<ServiceKey>& service);
     void report_ready(const ipc::Ready& ready, const std::string& role);
     /// `then` once the peers hold this node's connections, or cannot be waited for any longer.
     void settle(std::function<void()> then);
@@ -120,6 +141,11 @@ class Core final : public Backend {
     UnixTime started_unix_ = 0;
     ReloadStatus last_reload_;
 
+    LiveChanges live_;
+    /// Counters when they were last zeroed (vipadm -Z).
+    std::map<ServiceKey, dataplane::PacketCounters> zeroed_;
+    std::map<std::pair<ServiceKey, Endpoint>, dataplane::PacketCounters> zeroed_reals_;
+
     ScriptRunner scripts_;
     TrackScripts track_scripts_;
     TrackObjects track_objects_;
@@ -127,6 +153,7 @@ class Core final : public Backend {
     Drains drains_;
     Failovers failovers_;
     NotifyPlan notify_;
+    Outlets outlets_;
     std::unique_ptr<Links> links_;
     std::unique_ptr<Forwarding> forwarding_;
     std::unique_ptr<RoleProcess> vrrp_;

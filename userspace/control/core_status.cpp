@@ -141,6 +141,11 @@ Status Core::status() {
         service.quorum_up = view.quorum_up;
         if (const auto counters = plane->counters(view.key)) service.counters = *counters;
         service.rates = forwarding_->rates(view.key);
+        service.live = live_.touches(view.key);
+        if (const auto zeroed = zeroed_.find(view.key); zeroed != zeroed_.end())
+            service.zeroed = zeroed->second;
+        service.hash_port = built.hash_port;
+        service.hash_fallback = built.hash_fallback;
         service.method = view.method;
         for (const auto& real : view.reals) {
             RealStatus entry;
@@ -155,6 +160,10 @@ Status Core::status() {
             entry.known = real.known || !real.checked;
             entry.sorry = real.sorry;
             entry.reason = real.reason;
+            entry.live = live_.touches(view.key, real.endpoint);
+            if (const auto zeroed = zeroed_reals_.find({view.key, real.endpoint});
+                zeroed != zeroed_reals_.end())
+                entry.zeroed = zeroed->second;
             service.sorry_active = service.sorry_active || real.sorry;
             const auto connections = plane->connections(view.key, real.endpoint);
             entry.active = connections.active;
@@ -198,6 +207,7 @@ Status Core::status() {
     status.drains = drains_.status();
     status.failovers.assign(failovers_.last().begin(), failovers_.last().end());
     status.failover_count = failovers_.count();
+    status.timeouts = live_.timeouts(config.global);
     status.counters = vrrp_counters_;
     if (plane != nullptr)
         if (const auto notes = plane->notes())

@@ -48,6 +48,13 @@ model::Method method_of(const config::VirtualServer& server, const config::RealS
     return method_of(real.method ? *real.method : *server.method);
 }
 
+/// smtp_alert: its own word, else that for checkers, else that for all, else `otherwise`.
+bool mails(const config::Value<bool>& own, bool otherwise, const config::Smtp& smtp) {
+    for (const auto* word : {&own, &smtp.alert_checker, &smtp.alert})
+        if (word->set) return word->value;
+    return otherwise;
+}
+
 }  // namespace
 
 std::string keepalived_name(const Endpoint& endpoint, Protocol protocol) {
@@ -160,6 +167,16 @@ std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& to
                                           service_name,
                                           state.reason.empty() ? "" : " (" + state.reason + ")"),
                               real->notify_down});
+        const auto word = state.up ? "UP" : "DOWN";
+        events.back().fifo_line = fmt::format("RS {} {} {}", real_name, service_name, word);
+        if (mails(real->smtp_alert, true, global_.smtp))
+            events.back().alert = Alert{
+                fmt::format(
+                    "Realserver {} of virtual server {} - {}", real_name, service_name, word),
+                fmt::format("=> {} <=\n\n",
+                            state.up               ? "CHECK succeed on service"
+                            : state.reason.empty() ? "CHECK failed on service"
+                                                   : "CHECK failed on service : " + state.reason)};
     } else if (const auto weight = effective_weight(*real, state); weight != old_weight) {
         events.push_back({false,
                           fmt::format("Changing weight from {} to {} for service {} of VS {}",
@@ -232,6 +249,7 @@ void ServiceTable::update_quorum(ServiceState& service,
                                       live,
                                       name),
                           service.config.quorum_up});
+        announce_quorum(events.back(), service);
         if (sorry)
             events.push_back({false,
                               fmt::format("Removing sorry server {} from VS {}",
@@ -247,6 +265,7 @@ void ServiceTable::update_quorum(ServiceState& service,
                                       live,
                                       name),
                           service.config.quorum_down});
+        announce_quorum(events.back(), service);
         if (sorry)
             events.push_back({true,
                               fmt::format("Adding sorry server {} to VS {}",
@@ -254,6 +273,15 @@ void ServiceTable::update_quorum(ServiceState& service,
                                           name),
                               std::nullopt});
     }
+}
+
+void ServiceTable::announce_quorum(ServiceEvent& event, const ServiceState& service) const {
+    const auto name = name_of(service.config);
+    const auto word = service.quorum_up ? "UP" : "DOWN";
+    event.fifo_line = fmt::format("VS {} {}", name, word);
+    if (mails(service.config.smtp_alert, false, global_.smtp))
+        event.alert = Alert{fmt::format("Virtualserver {} - {}", name, word),
+                            fmt::format("=> {} <=\n\n", event.line)};
 }
 
 model::Service ServiceTable::build(const ServiceState& service,

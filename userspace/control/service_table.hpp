@@ -6,6 +6,7 @@
 #pragma once
 
 #include "userspace/config/config.hpp"
+#include "userspace/control/notify.hpp"
 #include "userspace/model/model.hpp"
 
 #include <vipd/ipc.hpp>
@@ -24,6 +25,8 @@ struct ServiceEvent {
     bool warning = false;
     std::string line;
     std::optional<config::Script> script;
+    std::string fifo_line{};       ///< empty: none
+    std::optional<Alert> alert{};  ///< a mail
 };
 
 /// "[10.0.0.1]:tcp:80", as keepalived writes services and real servers.
@@ -100,6 +103,7 @@ class ServiceTable {
     static std::uint32_t effective_weight(const config::RealServer& real, const RealState& state);
     static std::uint64_t live_weight(const ServiceState& service);
     void update_quorum(ServiceState& service, bool initial, std::vector<ServiceEvent>& events);
+    void announce_quorum(ServiceEvent& event, const ServiceState& service) const;
     model::Service build(const ServiceState& service, const config::ServiceMember& member) const;
     ServiceView view(const ServiceState& service, const config::ServiceMember& member) const;
     /// All members into desired_, where it is forwarded.

@@ -10,6 +10,7 @@
 #include <vipd/ipc.hpp>
 #include <vipd/time.hpp>
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -63,6 +64,8 @@ struct RealStatus {
     bool inhibited = false;              ///< failed, but kept with weight 0 (inhibit_on_failure)
     bool known = true;                   ///< its checkers have all spoken; true without checkers
     bool sorry = false;                  ///< this is the sorry server
+    bool live = false;                   ///< there, or as it is, by a command (vipadm)
+    dataplane::PacketCounters zeroed;    ///< the counters when they were last zeroed
     std::string reason;                  ///< why down; empty when up
     std::uint32_t upper_threshold = 0;   ///< connections; 0: no limit
     std::uint32_t lower_threshold = 0;
@@ -85,6 +88,10 @@ struct ServiceStatus {
     std::uint32_t quorum = 1;
     bool quorum_up = true;
     bool sorry_active = false;  ///< the sorry server stands in for the reals
+    bool hash_port = false;     ///< mh-port, sh-port
+    bool hash_fallback = false;
+    bool live = false;                 ///< there, or as it is, by a command (vipadm)
+    dataplane::PacketCounters zeroed;  ///< the counters when they were last zeroed
     dataplane::PacketCounters counters;
     Rates rates;
     std::vector<RealStatus> reals;  ///< in the order of the configuration, the sorry server last
@@ -196,6 +203,7 @@ struct Status {
     std::vector<FailoverStatus> failovers;  ///< the last ones, oldest first
     std::uint64_t failover_count = 0;
     dataplane::Dataplane::TableUse table;
+    std::array<std::uint32_t, 3> timeouts{};  ///< of connections in seconds: tcp, tcpfin, udp
     LeaseStatus lease;
     std::vector<VerdictStatus> verdicts;
     std::vector<InterfaceStatus> interfaces;

@@ -28,6 +28,7 @@ std::optional<check::Kind> kind_of(config::Checker::Kind kind) {
         case config::Checker::Kind::Udp:
             return check::Kind::Udp;
         case config::Checker::Kind::Ping:
+            return check::Kind::Ping;
         case config::Checker::Kind::Bfd:
         case config::Checker::Kind::File:
             break;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <getopt.h>
+#include <signal.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -15,7 +16,18 @@ namespace vipd::daemon {
 
 namespace {
 
-enum LongOnly : int { kDetach = 1000, kRole, kChannel, kInstance, kDebug, kResume };
+enum LongOnly : int {
+    kDetach = 1000,
+    kRole,
+    kChannel,
+    kInstance,
+    kDebug,
+    kAll,
+    kSignum,
+    kFlushLog,
+    kIgnoreSigint,
+    kResume,
+};
 
 constexpr std::array kLongOptions{
     option{"use-file", required_argument, nullptr, 'f'},
@@ -29,6 +41,25 @@ constexpr std::array kLongOptions{
     option{"dont-fork", no_argument, nullptr, 'n'},
     option{"dont-release-ipvs", no_argument, nullptr, 'I'},
     option{"pid", required_argument, nullptr, 'p'},
+    option{"vrrp_pid", required_argument, nullptr, 'r'},
+    option{"checkers_pid", required_argument, nullptr, 'c'},
+    option{"bfd_pid", required_argument, nullptr, 'b'},
+    option{"no_bfd", no_argument, nullptr, 'B'},
+    option{"all", no_argument, nullptr, kAll},
+    option{"umask", required_argument, nullptr, 'u'},
+    option{"release-vips", no_argument, nullptr, 'X'},
+    option{"dont-release-vrrp", no_argument, nullptr, 'V'},
+    option{"dont-respawn", no_argument, nullptr, 'R'},
+    option{"dump-conf", no_argument, nullptr, 'd'},
+    option{"address-monitoring", no_argument, nullptr, 'a'},
+    option{"snmp", no_argument, nullptr, 'x'},
+    option{"snmp-agent-socket", required_argument, nullptr, 'A'},
+    option{"core-dump", no_argument, nullptr, 'm'},
+    option{"core-dump-pattern", optional_argument, nullptr, 'M'},
+    option{"all-config", no_argument, nullptr, 'e'},
+    option{"flush-log-file", no_argument, nullptr, kFlushLog},
+    option{"ignore-sigint", no_argument, nullptr, kIgnoreSigint},
+    option{"signum", required_argument, nullptr, kSignum},
     option{"config-id", required_argument, nullptr, 'i'},
     option{"namespace", required_argument, nullptr, 's'},
     option{"config-test", optional_argument, nullptr, 't'},
@@ -43,10 +74,10 @@ constexpr std::array kLongOptions{
     option{nullptr, 0, nullptr, 0},
 };
 
-Result<int> number(const char* text, std::string_view what) {
+Result<int> number(const char* text, std::string_view what, int base = 10) {
     const std::string_view digits(text);
     int value = 0;
-    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value);
+    const auto [end, error] = std::from_chars(digits.begin(), digits.end(), value, base);
     if (error != std::errc() || end != digits.end())
         return fail(fmt::format("{}: '{}' is not a number", what, digits));
     return value;
@@ -61,6 +92,51 @@ Result<int> facility(const char* text) {
     if (!local) return fail(local.error());
     if (*local < 0 || *local > 7) return fail("-S takes 0-7, local0-local7, user or daemon");
     return LOG_LOCAL0 + (*local << 3);
+}
+
+/// An option that only keeps its value, or only that it was given; false: it is another.
+bool plain_option(Options& options, int given, const char* value) {
+    struct Text {
+        int option;
+        std::string Options::* to;
+    };
+    constexpr std::array kTexts{Text{'i', &Options::config_id},
+                                Text{'s', &Options::net_namespace},
+                                Text{'p', &Options::pid_file},
+                                Text{'r', &Options::vrrp_pid_file},
+                                Text{'c', &Options::check_pid_file},
+                                Text{kInstance, &Options::instance},
+                                Text{kRole, &Options::role}};
+    struct Switch {
+        int option;
+        bool Options::* to;
+    };
+    constexpr std::array kSwitches{Switch{'n', &Options::foreground},
+                                   Switch{'l', &Options::console},
+                                   Switch{'I', &Options::keep_services},
+                                   Switch{'V', &Options::keep_vips},
+                                   Switch{'d', &Options::dump_config},
+                                   Switch{'a', &Options::log_addresses},
+                                   Switch{'m', &Options::core_dump},
+                                   Switch{kAll, &Options::all_roles},
+                                   Switch{kIgnoreSigint, &Options::ignore_sigint}};
+    for (const auto& text : kTexts)
+        if (text.option == given) {
+            options.*text.to = value;
+            return true;
+        }
+    for (const auto& one : kSwitches)
+        if (one.option == given) {
+            options.*one.to = true;
+            return true;
+        }
+    return false;
+}
+
+/// -G alone: keepalived then logs nowhere.
+void discard_log(log::Options& options) {
+    options.target = log::Target::File;
+    options.file = "/dev/null";
 }
 
 // systemd.exec(5): $JOURNAL_STREAM holds device and inode of the journal's end of stderr.
@@ -89,18 +165,43 @@ std::string usage() {
            "  -D, --log-detail          log more (the same as --debug)\n"
            "  -S, --log-facility=N      syslog facility: 0-7, local0-7, user, daemon\n"
            "  -g, --log-file=FILE       log to a file\n"
-           "  -G, --no-syslog           no syslog (with -l or -g)\n"
+           "  -G, --no-syslog           no syslog: with -l or -g only there, else nowhere\n"
+           "  -d, --dump-conf           log the configuration at the start\n"
+           "  -a, --address-monitoring  log addresses that come and go\n"
            "  -P, --vrrp                VRRP only, no health checks\n"
            "  -C, --check               forwarding and health checks only, no VRRP\n"
+           "      --all                 start all processes, also without anything to do\n"
+           "  -R, --dont-respawn        stop when a process dies instead of restarting it\n"
+           "  -V, --dont-release-vrrp   keep the VIPs at the stop\n"
            "  -I, --dont-release-ipvs   keep forwarding without limit after a stop\n"
            "  -p, --pid=FILE            pid file\n"
+           "  -r, --vrrp_pid=FILE       pid file of the vrrp process\n"
+           "  -c, --checkers_pid=FILE   pid file of the check process\n"
            "  -i, --config-id=ID        keep the configuration lines marked @ID\n"
            "  -s, --namespace=NAME      run in this network namespace\n"
+           "  -u, --umask=MASK          umask for the files made\n"
+           "  -m, --core-dump           leave a core file after a crash\n"
+           "  -M, --core-dump-pattern[=P]  the same; also sets /proc/sys/kernel/core_pattern\n"
+           "      --ignore-sigint       Ctrl-C does not stop it\n"
+           "      --signum=NAME         print the number of STOP, RELOAD, DATA, STATS,\n"
+           "                            STATS_CLEAR or JSON\n"
            "      --detach              take the data plane that a stopped vipd left off the\n"
            "                            interfaces, and exit (with --instance=NAME: of that "
            "instance)\n"
+           "  -T, --genhash             be genhash(1); must be the first option\n"
            "  -v, --version             version\n"
-           "  -h, --help                this text\n";
+           "  -h, --help                this text\n"
+           "Taken without effect: -b -B -e -x -A -X, --flush-log-file (keepalived's).\n";
+}
+
+std::optional<int> signal_number(std::string_view name) {
+    if (name == "STOP") return SIGTERM;
+    if (name == "RELOAD") return SIGHUP;
+    if (name == "DATA") return SIGUSR1;
+    if (name == "STATS") return SIGUSR2;
+    if (name == "STATS_CLEAR") return SIGRTMAX - 1;
+    if (name == "JSON") return SIGRTMIN + 2;
+    return std::nullopt;
 }
 
 Result<Options> parse_options(int argc, char** argv) {
@@ -110,12 +211,17 @@ Result<Options> parse_options(int argc, char** argv) {
             options.arguments.emplace_back(argv[i]);
     bool vrrp_only = false;
     bool check_only = false;
+    bool no_syslog = false;
     optind = 0;  // glibc: start anew, also when called twice
     opterr = 0;
     for (;;) {
-        const int given =
-            ::getopt_long(argc, argv, ":f:PClDS:g::GnIp:i:s:t::vh", kLongOptions.data(), nullptr);
+        const int given = ::getopt_long(argc,
+                                        argv,
+                                        ":f:PCBlDS:g::Gu:XVIRndp:r:c:b:axA:mM::ei:s:t::vh",
+                                        kLongOptions.data(),
+                                        nullptr);
         if (given == -1) break;
+        if (plain_option(options, given, optarg)) continue;
         switch (given) {
             case 'f':
                 options.files.emplace_back(optarg);
@@ -123,21 +229,6 @@ Result<Options> parse_options(int argc, char** argv) {
             case 't':
                 options.action = Options::Action::Test;
                 if (optarg != nullptr) options.test_output = optarg;
-                break;
-            case 'i':
-                options.config_id = optarg;
-                break;
-            case 's':
-                options.net_namespace = optarg;
-                break;
-            case 'p':
-                options.pid_file = optarg;
-                break;
-            case 'n':
-                options.foreground = true;
-                break;
-            case 'l':
-                options.console = true;
                 break;
             case 'D':
             case kDebug:
@@ -154,6 +245,7 @@ Result<Options> parse_options(int argc, char** argv) {
                 options.log.file = optarg != nullptr ? optarg : "/var/log/vipd.log";
                 break;
             case 'G':
+                no_syslog = true;
                 break;
             case 'P':
                 vrrp_only = true;
@@ -161,9 +253,33 @@ Result<Options> parse_options(int argc, char** argv) {
             case 'C':
                 check_only = true;
                 break;
-            case 'I':
-                options.keep_services = true;
+            case 'R':
+                options.respawn = false;
                 break;
+            case 'u': {
+                const auto mask = number(optarg, "-u", 8);
+                if (!mask || *mask < 0 || *mask > 0777) return fail("-u takes an octal umask");
+                options.file_mask = static_cast<unsigned>(*mask);
+                break;
+            }
+            case 'M':
+                options.core_dump = true;
+                options.core_pattern = optarg != nullptr ? optarg : "core";
+                break;
+            case 'x':
+            case 'A':
+                options.remarks.emplace_back("SNMP is not done by vipd yet");
+                break;
+            case 'b':
+            case 'B':
+            case 'e':
+            case 'X':
+            case kFlushLog:
+                break;
+            case kSignum:
+                options.action = Options::Action::Signum;
+                options.signal_name = optarg;
+                return options;
             case 'v':
                 options.action = Options::Action::Version;
                 return options;
@@ -172,12 +288,6 @@ Result<Options> parse_options(int argc, char** argv) {
                 return options;
             case kDetach:
                 options.action = Options::Action::Detach;
-                break;
-            case kInstance:
-                options.instance = optarg;
-                break;
-            case kRole:
-                options.role = optarg;
                 break;
             case kResume: {
                 const auto value = number(optarg, "--resume");
@@ -208,6 +318,8 @@ Result<Options> parse_options(int argc, char** argv) {
     if (options.log.target != log::Target::File) {
         if (options.console)
             options.log.target = log::Target::Console;
+        else if (no_syslog)
+            discard_log(options.log);
         else if (stderr_is_journal())
             options.log.target = log::Target::Journal;
         else

@@ -2,8 +2,11 @@
 #include "userspace/daemon/run.hpp"
 
 #include "userspace/api/server.hpp"
+#include "userspace/base/replace_file.hpp"
 #include "userspace/config/compare.hpp"
 #include "userspace/control/core.hpp"
+#include "userspace/daemon/dumps.hpp"
+#include "userspace/daemon/sandbox.hpp"
 #include "userspace/dataplane/bpf_dataplane.hpp"
 
 #include <fcntl.h>
@@ -20,12 +23,15 @@
 #include <optional>
 #include <sys/capability.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <type_traits>
 
 namespace vipd::daemon {
 
 namespace {
+
+constexpr unsigned kPidFileMode = 0644;
 
 // Why there is no vipd: to the log, and to whoever typed the command.
 int failed(int code, const std::string& message, bool console) {
@@ -64,10 +70,18 @@ Result<> write_pid(int fd, const std::string& path) {
     return {};
 }
 
-Result<> write_pid_file(const std::string& path) {
-    const Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) return fail_errno(errno, path);
-    return write_pid(fd.get(), path);
+// What -u, -m and -M ask for; the role processes inherit it.
+Result<> set_up_process(const Options& options) {
+    if (options.file_mask) ::umask(*options.file_mask);
+    if (!options.core_dump) return {};
+    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+    if (::setrlimit(RLIMIT_CORE, &unlimited) < 0) return fail_errno(errno, "core file size");
+    if (options.core_pattern.empty()) return {};
+    const Fd pattern(::open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC));
+    if (!pattern ||
+        ::write(pattern.get(), options.core_pattern.data(), options.core_pattern.size()) < 0)
+        return fail_errno(errno, "core_pattern");
+    return {};
 }
 
 // One sentence instead of a role that cannot open its sockets: what running needs, EPERM if
@@ -120,6 +134,16 @@ Result<Fd> daemonise() {
     }
     ::setsid();
     return tell;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+    std::vector<std::string_view> lines;
+    while (!text.empty()) {
+        const auto end = text.find('\n');
+        lines.push_back(text.substr(0, end));
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return lines;
 }
 
 void go_silent() {
@@ -197,7 +221,17 @@ int serve(EventLoop& loop,
         if (!resume) return failed(kExitFatal, resume.error().message, console);
         core_options.resume = std::move(*resume);
     }
+    core_options.keep_vips = options.keep_vips;
+    core_options.all_roles = options.all_roles;
+    core_options.respawn = options.respawn;
+    core_options.log_addresses = options.log_addresses;
+    core_options.pid_files = {{"vrrp", options.vrrp_pid_file}, {"check", options.check_pid_file}};
     core_options.role_arguments = log_arguments(options.log);
+    if (options.keep_vips) core_options.role_arguments.emplace_back("-V");
+    core_options.allow_ping = [] {
+        if (auto allowed = allow_ping(); !allowed)
+            spdlog::warn("PING_CHECK: {}", allowed.error().message);
+    };
     core_options.on_ready = [&] {
         if (!tell_parent) return;
         const char code = kExitOk;
@@ -213,8 +247,16 @@ int serve(EventLoop& loop,
         if (source) signals.push_back(std::move(*source));
     };
     on(SIGTERM, [&](int) { core.stop(); });
-    on(SIGINT, [&](int) { core.stop(); });
+    if (options.ignore_sigint)
+        ::signal(SIGINT, SIG_IGN);
+    else
+        on(SIGINT, [&](int) { core.stop(); });
     on(SIGHUP, [&](int) { (void)core.reload(); });
+    Dumps dumps(core);
+    on(SIGUSR1, [&](int) { dumps.data(); });
+    on(SIGUSR2, [&](int) { dumps.stats(false); });
+    on(*signal_number("STATS_CLEAR"), [&](int) { dumps.stats(true); });
+    on(*signal_number("JSON"), [&](int) { dumps.json(); });
     ::signal(SIGPIPE, SIG_IGN);
 
     if (auto able = check_capabilities(); !able)
@@ -226,6 +268,8 @@ int serve(EventLoop& loop,
         const int code = started.error().errnum == EPERM ? kExitPermission : kExitFatal;
         return failed(code, started.error().message, console);
     }
+    if (options.dump_config)
+        for (const auto& line : lines_of(dumps.text())) spdlog::info("{}", line);
     (void)loop.enable_watchdog();
     const auto code = loop.run();
     return code ? *code : failed(kExitFatal, code.error().message, console);
@@ -266,9 +310,13 @@ int run_core(const Options& options) {
     }
     const std::string pid_path =
         options.pid_file.empty() ? directory + "/vipd.pid" : options.pid_file;
-    for (const auto& written : {write_pid(lock->get(), lock_path), write_pid_file(pid_path)})
+    for (const auto& written :
+         {write_pid(lock->get(), lock_path),
+          replace_file(pid_path, fmt::format("{}\n", ::getpid()), kPidFileMode)})
         if (!written) return failed(kExitPermission, written.error().message, console);
 
+    if (auto set_up = set_up_process(options); !set_up) spdlog::warn("{}", set_up.error().message);
+    for (const auto& remark : options.remarks) spdlog::warn("{}", remark);
     spdlog::info("Starting vipd {} with {}", VIPD_VERSION, path);
     auto loop = EventLoop::create();
     std::optional<control::Resume> upgrade;

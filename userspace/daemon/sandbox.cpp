@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/daemon/sandbox.hpp"
 
+#include "userspace/base/fd.hpp"
+
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sched.h>
@@ -10,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <sstream>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -190,6 +194,24 @@ constexpr const char* kForbidden[] = {
 };
 
 }  // namespace
+
+Result<> allow_ping() {
+    static constexpr const char* kRange = "/proc/sys/net/ipv4/ping_group_range";
+    const auto text = read_file(kRange, 100);
+    if (!text) return fail(Error{text.error()});
+    long low = 1;
+    long high = 0;
+    std::istringstream(*text) >> low >> high;
+    const long group = unprivileged_user().gid;
+    if (low <= group && group <= high) return {};
+    const bool empty = low > high;
+    const std::string wider = std::to_string(empty ? group : std::min(low, group)) + " " +
+                              std::to_string(empty ? group : std::max(high, group));
+    const Fd file(::open(kRange, O_WRONLY | O_CLOEXEC));
+    if (!file || ::write(file.get(), wider.data(), wider.size()) < 0)
+        return fail_errno(errno, kRange);
+    return {};
+}
 
 std::uint64_t raise_open_files(std::uint64_t wanted) {
     rlimit limit{};

@@ -10,6 +10,10 @@
 
 namespace vipd::daemon {
 
+/// Lets the user of the check process ask by ICMP echo without any right: widens
+/// net.ipv4.ping_group_range of this network namespace by its group, as keepalived does.
+Result<> allow_ping();
+
 /// Room for the sockets of many attempts at once: raises the limit of open files as far as it may
 /// be raised, at most to `wanted`; returns what it is now. Before drop_privileges().
 std::uint64_t raise_open_files(std::uint64_t wanted);

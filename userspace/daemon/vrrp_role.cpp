@@ -109,7 +109,8 @@ Result<> keep_network_rights_only() {
 
 class VrrpRole final : public vrrp::Observer {
   public:
-    explicit VrrpRole(EventLoop& loop) : loop_(loop), rate_limit_(kLogInterval) {}
+    VrrpRole(EventLoop& loop, bool keep_vips)
+        : loop_(loop), keep_vips_(keep_vips), rate_limit_(kLogInterval) {}
     Result<> open(Fd channel);
 
     void state_changed(const ipc::InstanceStateChange& change) override;
@@ -136,6 +137,7 @@ class VrrpRole final : public vrrp::Observer {
     void beat();
 
     EventLoop& loop_;
+    bool keep_vips_;
     std::unique_ptr<Links> links_;
     std::unique_ptr<Routing> routing_;
     std::unique_ptr<vrrp::RawTransport> transport_;
@@ -451,7 +453,7 @@ void VrrpRole::on_link_events() {
 
 void VrrpRole::stop(const std::string& why) {
     if (stopping_) return;
-    engine_->stop(monotonic_now());
+    engine_->stop(monotonic_now(), keep_vips_);
     bfd_->stop(monotonic_now());
     stopping_ = true;
     if (!why.empty()) spdlog::info("Stopped: {}", why);
@@ -460,7 +462,7 @@ void VrrpRole::stop(const std::string& why) {
 
 }  // namespace
 
-int run_vrrp_role(Fd channel, const log::Options& options) {
+int run_vrrp_role(Fd channel, const log::Options& options, bool keep_vips) {
     log::setup(options);
     allow_scheduling();
     // Not granted, it works at the normal priority.
@@ -474,7 +476,7 @@ int run_vrrp_role(Fd channel, const log::Options& options) {
         spdlog::critical("{}", loop.error().message);
         return 1;
     }
-    VrrpRole role(*loop);
+    VrrpRole role(*loop, keep_vips);
     if (auto opened = role.open(std::move(channel)); !opened) {
         spdlog::critical("cannot run VRRP: {}", opened.error().message);
         return 1;

@@ -198,8 +198,8 @@ void Engine::start(TimePoint now) {
     finish(now);
 }
 
-void Engine::stop(TimePoint now) {
-    for (const auto& instance : instances_) instance->shutdown(now);
+void Engine::stop(TimePoint now, bool keep_vips) {
+    for (const auto& instance : instances_) instance->shutdown(now, keep_vips);
     instances_.clear();
     groups_.clear();
     static_routing_.remove(statics_.routing);

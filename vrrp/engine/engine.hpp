@@ -44,7 +44,7 @@ class Engine {
     void start(TimePoint now);
     bool started() const { return started_; }
     /// Priority 0, VIPs off, sockets closed.
-    void stop(TimePoint now);
+    void stop(TimePoint now, bool keep_vips = false);
 
     /// How a tracked script stands. Before start(): every one that is run at all.
     void script_state(const std::string& script, bool known, bool up, TimePoint now);

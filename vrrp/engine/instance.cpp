@@ -84,7 +84,7 @@ void Instance::carry_out(const Action& action, TimePoint now) {
         add_vips(now);
     } else if (std::holds_alternative<RemoveVips>(action)) {
         world_.announcer.forget(announcing_);
-        take_off(now);
+        if (!keeps_vips_) take_off(now);
     } else if (const auto* garp = std::get_if<SendGarp>(&action)) {
         if (garp->caused_by_peer)
             world_.log(
@@ -480,7 +480,8 @@ void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
         announce(added, std::max<std::uint32_t>(settings_.policy.garp_repeat, 1), now);
 }
 
-void Instance::shutdown(TimePoint now) {
+void Instance::shutdown(TimePoint now, bool keep_vips) {
+    keeps_vips_ = keep_vips;
     deliver(Shutdown{}, now);
     leave_port();
 }

@@ -52,8 +52,8 @@ class Instance {
     /// New settings for the same virtual router: state is kept, VIPs change by the difference.
     /// Call refresh() after it.
     void reconfigure(InstanceSettings settings, TimePoint now);
-    /// Leaves mastership and the sockets.
-    void shutdown(TimePoint now);
+    /// Leaves mastership and the sockets; the VIPs too, unless they are to be kept.
+    void shutdown(TimePoint now, bool keep_vips = false);
 
     /// How well a datagram of our VRID on our interface fits: 2 is meant for us, 1 may be (a peer
     /// configured otherwise), 0 is for another interface or VRID.
@@ -130,6 +130,7 @@ class Instance {
         std::uint64_t interval_differs = 0;
         std::array<std::uint64_t, kRejects.size()> rejected{};
     } counters_;
+    bool keeps_vips_ = false;  ///< at the end
 };
 
 }  // namespace vipd::vrrp

@@ -22,8 +22,9 @@ class LabError(Exception):
 
 def run(argv, check=True, timeout=60, **keywords):
     """Runs a command to its end; its output is in the result, or in the error."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout,
-                          stdin=subprocess.DEVNULL, **keywords)
+    if "input" not in keywords:
+        keywords["stdin"] = subprocess.DEVNULL
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, **keywords)
     if check and done.returncode:
         raise LabError(f"'{' '.join(map(str, argv))}' failed with status {done.returncode}: "
                        f"{(done.stderr or done.stdout).strip()}")

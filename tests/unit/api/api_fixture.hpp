@@ -51,6 +51,12 @@ class FakeBackend final : public control::Backend {
         if (instance == "VI_NONE") return fail("no such VRRP instance: VI_NONE");
         return "handing over " + instance;
     }
+    Result<> change(const control::LiveCommand& command) override {
+        note_thread();
+        changes.push_back(command);
+        if (command.scheduler == "nosuch") return fail("Scheduler or persistence engine not found");
+        return {};
+    }
     std::uint64_t scan_flows(
         std::uint64_t cursor,
         std::uint64_t slots,
@@ -68,6 +74,7 @@ class FakeBackend final : public control::Backend {
     mutable std::atomic<int> scan_calls = 0;
     std::vector<std::pair<std::string, Millis>> handovers;
     std::vector<std::pair<control::DrainTarget, Millis>> drained;
+    std::vector<control::LiveCommand> changes;
     std::uint32_t flow_count = 0;
     std::thread::id loop_thread;
     mutable std::atomic<bool> wrong_thread = false;

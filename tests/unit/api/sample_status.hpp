@@ -13,6 +13,7 @@ inline control::Status sample_status() {
     status.version = "1.2.3";
     status.node = "lb1";
     status.pid = 100;
+    status.timeouts = {900, 120, 300};
     status.started = 1700000000;
     status.uptime = Millis(3 * 3600 * 1000 + 300 * 1000);
     status.config_file = "/etc/keepalived/keepalived.conf";

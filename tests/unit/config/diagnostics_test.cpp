@@ -73,7 +73,7 @@ TEST(Render, PasswordsAreNeverShown) {
 
 TEST(ExitStatus, IsKeepalivedsOne) {
     EXPECT_EQ(read(instance("")).exit_status(), 0);
-    EXPECT_EQ(read(instance("smtp_alert")).exit_status(), 0);  // vipd's own remark
+    EXPECT_EQ(read(instance("track_src_ip")).exit_status(), 0);  // vipd's own remark
     EXPECT_EQ(read(instance("authentication { auth_pass 123456789\n}")).exit_status(), 5);
     EXPECT_EQ(read(instance("foo")).exit_status(), 5);
     EXPECT_EQ(read(instance("foo\nnotify /bin/true"), machine()).exit_status(), 6);

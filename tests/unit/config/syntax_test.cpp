@@ -188,10 +188,10 @@ TEST(Syntax, DefinitionOfItselfAndExplosionEnd) {
 
 TEST(Syntax, WhatIsNotDoneYetIsAWarningPerUse) {
     const Parsed parsed = read(
-        "global_defs {\nnotify_fifo /run/x\nlvs_flush\n}\n"
+        "global_defs {\nenable_dbus\nlvs_flush\n}\n"
         "linkbeat_interfaces {\neth0 }\n");
     EXPECT_THAT(findings(parsed),
-                ElementsAre("2:1 warning: 'notify_fifo' is not done by vipd yet; ignored",
+                ElementsAre("2:1 warning: 'enable_dbus' is not done by vipd yet; ignored",
                             "3:1 warning: 'lvs_flush' is accepted, but vipd has nothing that it "
                             "would change",
                             "5:1 warning: 'linkbeat_interfaces' is not done by vipd yet; its "

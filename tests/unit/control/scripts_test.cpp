@@ -126,14 +126,102 @@ config::Script script(const char* name) {
     return result;
 }
 
-std::vector<std::string> words(const std::vector<config::Script>& scripts) {
+std::vector<std::string> words(const std::vector<Announcement>& told) {
     std::vector<std::string> list;
-    for (const auto& entry : scripts) {
-        std::string line;
-        for (const auto& word : entry.argv) line += (line.empty() ? "" : " ") + word;
-        list.push_back(line);
-    }
+    for (const auto& announcement : told)
+        for (const auto& entry : announcement.scripts) {
+            std::string line;
+            for (const auto& word : entry.argv) line += (line.empty() ? "" : " ") + word;
+            list.push_back(line);
+        }
     return list;
+}
+
+std::vector<std::string> lines(const std::vector<Announcement>& told) {
+    std::vector<std::string> list;
+    for (const auto& announcement : told)
+        if (!announcement.fifo_line.empty()) list.push_back(announcement.fifo_line);
+    return list;
+}
+
+std::vector<std::string> subjects(const std::vector<Announcement>& told) {
+    std::vector<std::string> list;
+    for (const auto& announcement : told)
+        if (announcement.alert) list.push_back(announcement.alert->subject);
+    return list;
+}
+
+/// Two instances in one group, as they stood in the file that keepalived was measured with.
+config::Config grouped() {
+    config::Config config;
+    for (const auto& [name, priority] : {std::pair{"VI_1", 150}, std::pair{"VI_2", 100}}) {
+        config::VrrpInstance instance;
+        instance.name = name;
+        instance.priority = static_cast<std::uint8_t>(priority);
+        config.instances.push_back(instance);
+    }
+    config::SyncGroup group;
+    group.name = "VG";
+    group.members = {std::string("VI_2"), std::string("VI_1")};
+    config.sync_groups.push_back(group);
+    return config;
+}
+
+TEST(NotifyPlan, TellsInKeepalivedsOrder) {
+    using enum ipc::VrrpState;
+    NotifyPlan plan;
+    plan.configure(grouped());
+    std::vector<std::string> told;
+    for (const auto& [name, state, priority] : {std::tuple{"VI_1", Backup, 150},
+                                                std::tuple{"VI_2", Backup, 100},
+                                                std::tuple{"VI_2", Master, 100},
+                                                std::tuple{"VI_1", Master, 150}})
+        for (const auto& line :
+             lines(plan.on_state(name, state, static_cast<std::uint8_t>(priority))))
+            told.push_back(line);
+    for (const auto& line : lines(plan.on_stop())) told.push_back(line);
+    EXPECT_EQ(told,
+              (std::vector<std::string>{"GROUP \"VG\" BACKUP 0",
+                                        "INSTANCE \"VI_1\" BACKUP 150",
+                                        "INSTANCE \"VI_2\" BACKUP 100",
+                                        "INSTANCE \"VI_2\" MASTER 100",
+                                        "INSTANCE \"VI_1\" MASTER 150",
+                                        "GROUP \"VG\" MASTER 0",
+                                        "INSTANCE \"VI_1\" STOP 150",
+                                        "INSTANCE \"VI_2\" STOP 100",
+                                        "GROUP \"VG\" STOP 0"}));
+}
+
+TEST(NotifyPlan, MailsWhereItIsToldTo) {
+    auto config = grouped();
+    NotifyPlan silent;
+    silent.configure(config);
+    EXPECT_TRUE(subjects(silent.on_state("VI_1", ipc::VrrpState::Master, 150)).empty());
+
+    config.global.smtp.alert.value = config.global.smtp.alert.set = true;
+    config.global.smtp.no_email_faults.value = true;
+    config.instances[1].notify.smtp_alert.set = true;  // and off
+    NotifyPlan plan;
+    plan.configure(config);
+    EXPECT_EQ(subjects(plan.on_state("VI_1", ipc::VrrpState::Master, 150)),
+              std::vector<std::string>{"VRRP Instance VI_1 - Entering MASTER state"});
+    EXPECT_EQ(subjects(plan.on_state("VI_2", ipc::VrrpState::Master, 100)),
+              std::vector<std::string>{"VRRP Group VG - Entering MASTER state"});
+    EXPECT_TRUE(subjects(plan.on_state("VI_1", ipc::VrrpState::Fault, 150)).empty());
+}
+
+TEST(NotifyPlan, AnInstanceThatIsGoneIsDeletedElseFaulty) {
+    auto config = grouped();
+    config.sync_groups.clear();
+    config.instances[0].notify.deleted = script("/gone");
+    NotifyPlan plan;
+    plan.configure(config);
+    config.instances.clear();
+    const auto gone = plan.configure(config);
+    EXPECT_EQ(
+        lines(gone),
+        (std::vector<std::string>{"INSTANCE \"VI_1\" DELETED 150", "INSTANCE \"VI_2\" FAULT 100"}));
+    EXPECT_EQ(words(gone), std::vector<std::string>{"/gone"});
 }
 
 TEST(NotifyPlan, RunsTheSpecificScriptThenTheGeneralOneThenTheGroups) {
