@@ -80,12 +80,13 @@ TEST_F(SmallTableTest, SynFloodTakesNoEstablishedConnection) {
 
 TEST_F(SmallTableTest, FloodOfLoneAcksTakesNoEstablishedConnection) {
     put(service(80, 2));
+    // Few enough that no set is full of them, whatever the seed.
     std::map<std::uint16_t, int> established;
-    for (std::uint16_t port = 100; port < 120; ++port) {
+    for (std::uint16_t port = 100; port < 112; ++port) {
         const int chosen = connect(port);
         if (state(port) == FlowState::Established) established[port] = chosen;
     }
-    ASSERT_GT(established.size(), 15U);
+    ASSERT_GT(established.size(), 9U);
     for (std::uint16_t port = 20000; port < 25000; ++port)
         ASSERT_EQ(run(packet(port, kAck)).verdict, "forwarded_dr");
     for (const auto& [port, chosen] : established) {
@@ -93,7 +94,7 @@ TEST_F(SmallTableTest, FloodOfLoneAcksTakesNoEstablishedConnection) {
         EXPECT_EQ(real_for(packet(port, kAck)), chosen);
     }
     EXPECT_GT(note_count("flow_evicted"), 4000U) << "they take one another's places";
-    for (std::uint16_t port = 200; port < 210; ++port) {
+    for (std::uint16_t port = 200; port < 204; ++port) {
         connect(port);
         ASSERT_TRUE(flow(port)) << "nor the place of a new connection";
         EXPECT_FALSE(flow(port)->one_packet);
