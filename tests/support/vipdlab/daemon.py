@@ -224,6 +224,10 @@ class Vipd(Daemon):
         """Packets that the XDP program gave this verdict."""
         return self.status()["verdicts"].get(name, {"packets": 0})["packets"]
 
+    def wait_verdict(self, name):
+        """At least one packet got this verdict: the status is up to a second old."""
+        wait_for(lambda: self.verdict(name) > 0, 5, f"a packet with the verdict {name}")
+
     def sync_counter(self, name):
         """A counter of connection sync, added up over the daemon and its peers."""
         sync = self.status()["sync"]
