@@ -72,8 +72,7 @@ lru_new(const struct vipd_service *service, const struct segment *p, __u32 *id)
 		return NULL;
 	flow.real = *id;
 	flow.last_seen = p->now;
-	flow.state = vipd_tcp_next(VIPD_FLOW_NONE, p->tcp_event,
-				   p->direction);
+	flow.state = vipd_tcp_next(VIPD_FLOW_NONE, p->tcp_event, p->direction);
 	flow.generation = real->generation;
 	bpf_map_update_elem(&lru_flows, &p->key, &flow, BPF_ANY);
 	return real;

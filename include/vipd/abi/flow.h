@@ -184,7 +184,8 @@ static __always_inline __u32 vipd_tcp_next_reply(__u32 state, __u32 event)
 	case VIPD_TCP_FIN:
 		if (state == VIPD_FLOW_ESTABLISHED)
 			return VIPD_FLOW_FIN_WAIT;
-		if (state == VIPD_FLOW_SYN_RECV || state == VIPD_FLOW_CLOSE_WAIT)
+		if (state == VIPD_FLOW_SYN_RECV ||
+		    state == VIPD_FLOW_CLOSE_WAIT)
 			return VIPD_FLOW_TIME_WAIT;
 		return state;
 	case VIPD_TCP_ACK:
