@@ -11,18 +11,6 @@ namespace vipd::vipadm {
 
 namespace {
 
-std::string_view protocol_name(Protocol protocol) {
-    switch (protocol) {
-        case Protocol::Tcp:
-            return "TCP";
-        case Protocol::Udp:
-            return "UDP";
-        case Protocol::Sctp:
-            return "SCTP";
-    }
-    return "";
-}
-
 std::string_view forward_name(Forward forward) {
     switch (forward) {
         case Forward::Masquerade:
@@ -112,8 +100,7 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 std::string service_line(const Service& service, const Format& format, const Writer& writer) {
-    const std::string_view kind =
-        service.id.fwmark != 0 ? "FWM" : protocol_name(service.id.protocol);
+    const std::string_view kind = service.id.fwmark != 0 ? "FWM" : to_string(service.id.protocol);
     const std::string name = service_place(service, format, writer);
     if (format.stats || format.rates)
         return fmt::format("{:<4} {:<28}", kind, name) +
