@@ -6,6 +6,7 @@
 #ifndef VIPD_FRAGMENT_BPF_H
 #define VIPD_FRAGMENT_BPF_H
 
+#include "bpf/clock.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/parse.bpf.h"
 
@@ -29,7 +30,7 @@ __noinline __u32 fragment_recall(struct packet *p)
 {
 	struct vipd_fragment_key key = {};
 	struct vipd_fragment *known;
-	__u32 now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
+	__u32 now = clock_ticks();
 
 	if (!p)
 		return VIPD_PASS_FRAGMENT;

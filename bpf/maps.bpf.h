@@ -12,6 +12,9 @@
 #include <vipd/abi/service.h>
 #include <vipd/abi/verdict.h>
 
+#define VIPD_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define VIPD_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -167,6 +170,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct vipd_answers);
 } vipd_answers SEC(".maps");
+
+static __always_inline struct vipd_meta *meta_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&vipd_meta, &zero);
+}
 
 /* clang leaves a struct that only an inner map names without its members. */
 const volatile struct vipd_slot empty_slot = {VIPD_NO_REAL};

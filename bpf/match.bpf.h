@@ -20,45 +20,55 @@ static __always_inline int match_is_of(const struct vipd_match *match,
 }
 
 /*
+ * Looks the service up and keeps what was found in `match`, good for `epoch`.
+ * 0: there is none. Not static: the key would lie on the stack of all packets.
+ */
+__noinline int match_fill(const struct segment *p, struct vipd_match *match,
+			  __u32 epoch, __u32 any_port)
+{
+	struct vipd_service_key key = {};
+	const struct vipd_service *service;
+
+	if (!p || !match)
+		return 0;
+	key.address = p->key.vip;
+	key.port = p->key.vip_port;
+	key.protocol = p->key.protocol;
+	key.family = p->key.family;
+	service = bpf_map_lookup_elem(&vipd_services, &key);
+	if (!service && any_port) {
+		key.port = 0;
+		service = bpf_map_lookup_elem(&vipd_services, &key);
+		key.port = p->key.vip_port;
+	}
+	if (!service)
+		return 0;
+	match->key = key;
+	match->service = *service;
+	match->epoch = epoch;
+	return 1;
+}
+
+/*
  * A look-up in a hash map costs as much as the rest of the way to here and
  * more, so this CPU's last answers are kept. The epoch is read before the map
  * is: an answer that a change has overtaken carries the old one.
  */
 static __always_inline const struct vipd_service *
-match_service(const struct vipd_flow_key *packet)
+match_service(const struct vipd_meta *meta, const struct segment *p)
 {
-	struct vipd_service_key key = {
-	    .address = packet->vip,
-	    .port = packet->vip_port,
-	    .protocol = packet->protocol,
-	    .family = packet->family,
-	};
-	__u32 zero = 0;
-	__u32 index = vipd_match_index(&packet->vip, packet->vip_port);
-	struct vipd_meta *meta = bpf_map_lookup_elem(&vipd_meta, &zero);
-	const struct vipd_service *service;
-	struct vipd_match *match;
+	__u32 index = vipd_match_index(&p->key.vip, p->key.vip_port);
+	struct vipd_match *match = bpf_map_lookup_elem(&vipd_match, &index);
 	__u32 epoch;
 
-	match = bpf_map_lookup_elem(&vipd_match, &index);
-	if (!meta || !match)
+	if (!match)
 		return NULL;
-	epoch = *(volatile __u32 *)&meta->services_epoch;
-	if (match->epoch == epoch && match_is_of(match, packet))
+	epoch = VIPD_READ_ONCE(meta->services_epoch);
+	if (match->epoch == epoch && match_is_of(match, &p->key))
 		return &match->service;
-	service = bpf_map_lookup_elem(&vipd_services, &key);
-	if (!service && meta->any_port_keys) {
-		key.port = 0;
-		service = bpf_map_lookup_elem(&vipd_services, &key);
-		key.port = packet->vip_port;
-	}
-	if (!service)
+	if (!match_fill(p, match, epoch, meta->any_port_keys))
 		return NULL;
-	barrier();
-	match->key = key;
-	match->service = *service;
-	match->epoch = epoch;
-	return service;
+	return &match->service;
 }
 
 /* By hand: clang 14 makes a call of memcmp() from its builtin. */

@@ -11,13 +11,13 @@
 #include "bpf/pick.bpf.h"
 
 /* The packet as if it were one of the template. */
-static __always_inline __u64 template_of(const struct vipd_service *service,
-					 const struct segment *p,
-					 struct segment *template)
+static __always_inline void template_of(const struct vipd_service *service,
+					const struct segment *p,
+					struct segment *template)
 {
 	*template = *p;
 	vipd_template_key(service, &p->key, &template->key);
-	return vipd_flow_hash(&template->key, flow_seed0, flow_seed1);
+	template->hash = vipd_flow_hash(&template->key, flow_seed0, flow_seed1);
 }
 
 /* Is what was found the template of a real that is up? A real of weight 0 keeps
@@ -46,7 +46,8 @@ __noinline __u32 template_real(const struct vipd_service *service,
 
 	if (!service || !p)
 		return VIPD_NO_REAL;
-	flow_find(&template, template_of(service, p, &template), &view);
+	template_of(service, p, &template);
+	flow_find(&template, flow_home(template.hash), &view);
 	if (!template_holds(&view))
 		return VIPD_NO_REAL;
 	if (p->now - VIPD_READ_ONCE(view.flow->last_seen) >= VIPD_SEEN_TICKS)
@@ -69,8 +70,8 @@ __noinline int template_store(const struct vipd_service *service,
 	if (!real)
 		return 0;
 	new.generation = real->generation;
-	new.hash = template_of(service, p, &template);
-	flow_find(&template, new.hash, &view);
+	template_of(service, p, &template);
+	flow_find(&template, flow_home(template.hash), &view);
 	new.slot = view.slot;
 	new.version = view.version;
 	new.known = view.flow != NULL;
@@ -89,7 +90,8 @@ __noinline int template_confirm(const struct vipd_service *service,
 
 	if (!service || !p)
 		return 0;
-	flow_find(&template, template_of(service, p, &template), &view);
+	template_of(service, p, &template);
+	flow_find(&template, flow_home(template.hash), &view);
 	if (!view.flow || !view.flags || !flow_hold(view.flow, view.version))
 		return 0;
 	VIPD_WRITE_ONCE(view.flow->flags, 0);

@@ -43,12 +43,10 @@ __noinline int is_nat_real(const struct vipd_flow_key *key)
 }
 
 /* Where there is no NAT, other people's packets cost no look. */
-static __always_inline int may_be_reply(const struct vipd_flow_key *key)
+static __always_inline int may_be_reply(const struct vipd_meta *meta,
+					const struct vipd_flow_key *key)
 {
-	__u32 zero = 0;
-	struct vipd_meta *meta = bpf_map_lookup_elem(&vipd_meta, &zero);
-
-	return meta && VIPD_READ_ONCE(meta->nat_reals) && is_nat_real(key);
+	return VIPD_READ_ONCE(meta->nat_reals) && is_nat_real(key);
 }
 
 static __always_inline int same_client(const struct vipd_flow_key *a,
@@ -224,13 +222,14 @@ __noinline __u32 reply_accept(struct packet *p, struct reply *reply)
 {
 	struct flow_view view = {};
 	const struct vipd_service *service;
+	const struct vipd_meta *meta = meta_get();
 	struct segment *segment;
 	struct end from = {};
 
-	if (!p || !reply)
+	if (!p || !reply || !meta)
 		return VIPD_PASS_NO_SERVICE;
 	segment = &p->segment;
-	segment->now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
+	segment->now = clock_ticks();
 	if (p->flags & VIPD_PACKET_FIRST)
 		fragment_remember(p);
 	from.address = segment->key.client;
@@ -244,7 +243,7 @@ __noinline __u32 reply_accept(struct packet *p, struct reply *reply)
 		return VIPD_DROP_MALFORMED;
 	reply->real = view.real;
 	reply->service = VIPD_NO_SERVICE;
-	service = match_service(&segment->key);
+	service = match_service(meta, segment);
 	if (!service)
 		return VIPD_CONTINUE;
 	reply->service = service->id;

@@ -12,6 +12,7 @@
 #define NULL ((void *)0)
 #endif
 
+#include "bpf/clock.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/stats.bpf.h"
@@ -129,7 +130,6 @@ __noinline __u32 new_flow(const struct flow_view *view,
 		choice->connections = 1;
 		return verdict;
 	}
-	new.hash = p->hash;
 	new.slot = view->slot;
 	new.version = view->version;
 	new.known = view->known;
@@ -162,7 +162,8 @@ static __always_inline void count(const struct packet *p,
 }
 
 static __always_inline __u32 serve(struct xdp_md *ctx, struct packet *p,
-				   const struct vipd_service *service)
+				   const struct vipd_service *service,
+				   struct vipd_flow *home)
 {
 	struct segment *segment = &p->segment;
 	struct flow_view view = {};
@@ -175,7 +176,7 @@ static __always_inline __u32 serve(struct xdp_md *ctx, struct packet *p,
 	if (p->ttl <= 1)
 		return answer_ttl(ctx, p);
 
-	flow_find(segment, segment->hash, &view);
+	flow_find(segment, home, &view);
 	verdict = real_of_flow(&view, segment, &real);
 	if (verdict != VIPD_CONTINUE)
 		return verdict;
@@ -219,7 +220,7 @@ __noinline __u32 relay_error(struct xdp_md *ctx, struct packet *p,
 
 	if (!p || !service)
 		return VIPD_PASS_ICMP;
-	flow_find(&p->segment, p->segment.hash, &view);
+	flow_find(&p->segment, flow_home(p->segment.hash), &view);
 	if (!view.flow || !view.live)
 		return VIPD_PASS_NO_CONNECTION;
 	real = bpf_map_lookup_elem(&vipd_reals, &view.real);
@@ -238,28 +239,37 @@ __noinline __u32 relay_error(struct xdp_md *ctx, struct packet *p,
 static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p)
 {
 	__u32 verdict = parse_packet(ctx, p);
+	const struct vipd_meta *meta = meta_get();
 	const struct vipd_service *service;
+	struct segment *segment = &p->segment;
+	struct vipd_flow *home;
 
 	if (verdict != VIPD_CONTINUE)
 		return verdict;
-	p->segment.hash =
-	    vipd_flow_hash(&p->segment.key, flow_seed0, flow_seed1);
-	flow_touch(p->segment.hash);
-	service = match_service(&p->segment.key);
-	if (!service && !may_be_reply(&p->segment.key))
+	if (!meta)
 		return VIPD_PASS_NO_SERVICE;
+	service = match_service(meta, segment);
+	if (!service && !may_be_reply(meta, &segment->key))
+		return VIPD_PASS_NO_SERVICE;
+	segment->hash = vipd_flow_hash(&segment->key, flow_seed0, flow_seed1);
+	home = flow_home(segment->hash);
+	/* Requests and replies of NAT may come by two CPUs, which would take
+	 * the line from one another.
+	 */
+	if (!meta->nat_reals)
+		flow_fetch(home);
 	if (!frame_is_for_us(ctx))
 		return VIPD_PASS_OTHER_STATION;
 	if (forwarding_ended())
 		return VIPD_PASS_STOPPED;
 	if (!service)
 		return serve_reply(ctx, p);
-	p->segment.now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
+	segment->now = clock_ticks();
 	if (p->flags & VIPD_PACKET_FIRST)
 		fragment_remember(p);
 	if (p->flags & VIPD_PACKET_QUOTED)
 		return relay_error(ctx, p, service);
-	return serve(ctx, p, service);
+	return serve(ctx, p, service, home);
 }
 
 SEC("xdp")

@@ -14,6 +14,7 @@
 #define NULL ((void *)0)
 #endif
 
+#include "bpf/clock.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/packet.bpf.h"
 #include "bpf/stats.bpf.h"
@@ -81,13 +82,16 @@ lru_new(const struct vipd_service *service, const struct segment *p, __u32 *id)
 static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p)
 {
 	__u32 verdict = parse_packet(ctx, p);
+	const struct vipd_meta *meta = meta_get();
 	const struct vipd_service *service;
 	struct vipd_real *real;
 	__u32 id, connections = 0;
 
+	if (!meta)
+		return VIPD_PASS_NO_SERVICE;
 	if (verdict != VIPD_CONTINUE)
 		return verdict;
-	service = match_service(&p->segment.key);
+	service = match_service(meta, &p->segment);
 	if (!service)
 		return VIPD_PASS_NO_SERVICE;
 	if (!frame_is_for_us(ctx))
@@ -98,7 +102,7 @@ static __always_inline __u32 lru_handle(struct xdp_md *ctx, struct packet *p)
 		return VIPD_DROP_MALFORMED;
 	if (p->ttl <= 1)
 		return VIPD_DROP_TTL;
-	p->segment.now = (__u32)(bpf_ktime_get_coarse_ns() >> VIPD_TICK_SHIFT);
+	p->segment.now = clock_ticks();
 	real = lru_known(&p->segment, &id);
 	if (!real) {
 		real = lru_new(service, &p->segment, &id);

@@ -71,6 +71,18 @@ TEST_F(FlowTest, StatesFollowIpvsForTrafficFromTheClient) {
     }
 }
 
+TEST_F(FlowTest, TimeIsUserspacesOwn) {
+    put(service(80, 4, Scheduler::RoundRobin));
+    run(packet(1000, kSyn));
+    timespec now{};
+    ASSERT_EQ(::clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    const Nanos time = Seconds(now.tv_sec) + Nanos(now.tv_nsec);
+    const auto ticks = static_cast<std::uint32_t>(time.count() >> VIPD_TICK_SHIFT);
+    const auto stored = raw_flow(1000);
+    ASSERT_TRUE(stored);
+    EXPECT_LT(ticks - stored->last_seen, 2000U);
+}
+
 TEST_F(FlowTest, ConnectionMetMidwayIsForwardedByHashAndKept) {
     put(service(80, 4, Scheduler::RoundRobin));
     std::set<int> reals;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/dataplane/bpf_object.hpp"
 
+#include "userspace/dataplane/jiffies_clock.hpp"
+
 #include <vipd/abi/flow.h>
 #include <vipd/abi/service.h>
 
@@ -204,6 +206,9 @@ Result<> BpfObject::load(const Options& options) {
     skeleton_->rodata->flow_seed0 = meta_.seed[0];
     skeleton_->rodata->flow_seed1 = meta_.seed[1];
     skeleton_->rodata->flow_set_mask = meta_.flow_slots / VIPD_FLOW_WAYS - 1;
+    const JiffiesClock clock = read_jiffies_clock();
+    skeleton_->rodata->clock_jiffy_ns = clock.jiffy_ns;
+    skeleton_->rodata->clock_offset_ns = clock.offset_ns;
     bpf_map* map = nullptr;
     bpf_object__for_each_map(map, skeleton_->obj) {
         const std::string name = ::bpf_map__name(map);

@@ -65,7 +65,7 @@ struct vipd_flow {
 	__u32 timeout;	  /* ticks that it lives on without a packet */
 	__u16 generation; /* of the real's id when it was chosen */
 	__u8 flags;
-	__u8 reserved;
+	__u8 touched; /* written at any time, read by nobody: flow_fetch() */
 };
 
 /* vipd_changes: a flow has become established or has closed. */
