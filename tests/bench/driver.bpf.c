@@ -24,7 +24,7 @@ struct {
 /* Set by the benchmark before each run. */
 __u32 bench_flows = 0;
 __u32 bench_subject = 0; /* index in bench_programs */
-/* Each flow in turn from bench_next; else at random. */
+/* Each flow in turn from bench_next / 2, two packets each; else at random. */
 __u32 bench_in_order = 0;
 __u32 bench_next = 0;
 __u32 bench_random = 0;
@@ -40,7 +40,7 @@ int bench_driver(struct xdp_md *ctx)
 	if ((void *)(tcp + 1) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
 	if (bench_in_order) {
-		flow = bench_next++;
+		flow = bench_next++ >> 1;
 	} else {
 		/* xorshift32; bpf_get_prandom_u32() costs as much as a lookup
 		 */

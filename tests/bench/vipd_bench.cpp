@@ -3,6 +3,7 @@
 // connections in an LRU hash. A driver in BPF (driver.bpf.c) walks over the flows at random, so
 // that a table larger than the caches costs what it costs; its own time is measured and subtracted.
 #include "userspace/dataplane/bpf_dataplane.hpp"
+#include "userspace/dataplane/jiffies_clock.hpp"
 
 #include <vipd/abi/service.h>  // for the skeletons
 
@@ -10,6 +11,7 @@
 #include <bench_driver.skel.h>
 #include <bench_lru.skel.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -38,15 +40,17 @@ constexpr std::uint32_t kVip = 0xc0000201;  // 192.0.2.1
 constexpr std::uint16_t kPort = 80;
 constexpr unsigned kReals = 16;
 
-/// Index in bench_programs.
+/// Index in bench_programs; from kSubjects on, what --compare names.
 enum Subject : std::uint32_t { kEmpty, kTx, kVipd, kLru, kSubjects };
 constexpr std::array<const char*, kSubjects> kNames{"driver", "xdp_tx", "vipd", "lru_hash"};
+constexpr std::size_t kMostCompared = 8 - kSubjects;  // entries of bench_programs
 
 struct Options {
     std::vector<std::uint32_t> flows{1, 1000, 100000, 1000000};
     unsigned rounds = 7;
     std::uint32_t slots = 1U << 21U;
-    std::uint32_t packets = 2000000;  ///< of each measurement
+    std::uint32_t packets = 2000000;   ///< of each measurement
+    std::vector<std::string> compare;  ///< other builds of vipd_xdp.bpf.o
     std::string json;
 };
 
@@ -125,8 +129,10 @@ class Lab {
         }
         open_driver();
         open_lru(options.slots);
+        for (const std::string& file : options.compare) open_other(file);
     }
     ~Lab() {
+        for (bpf_object* other : others_) bpf_object__close(other);
         if (lru_ != nullptr) bench_lru::destroy(lru_);
         if (driver_ != nullptr) bench_driver::destroy(driver_);
         dataplane_.reset();
@@ -135,11 +141,12 @@ class Lab {
     Lab(const Lab&) = delete;
     Lab& operator=(const Lab&) = delete;
 
-    /// Sends flows [first, last) through the subject once each. Returns how many it stored.
+    /// Sends two packets of each of the flows [first, last): with the second, a flow is one that
+    /// is kept. Returns how many were stored.
     std::uint64_t insert(Subject subject, std::uint32_t first, std::uint32_t last) {
         const std::uint64_t before = connections();
-        driver_->bss->bench_next = first;
-        if (last > first) (void)run(subject, last - first, true);
+        driver_->bss->bench_next = 2 * first;
+        if (last > first) (void)run(subject, 2 * (last - first), true);
         return connections() - before;
     }
 
@@ -170,7 +177,7 @@ class Lab {
         if (interrupted != 0) die("interrupted");
         if (error != 0) die(fmt::format("test run: {}", std::strerror(-error)));
         if (options.retval != XDP_TX)
-            die(fmt::format("{} answered {} and not XDP_TX", kNames[subject], options.retval));
+            die(fmt::format("subject {} answered {} and not XDP_TX", +subject, options.retval));
         return took / packets;
     }
 
@@ -188,29 +195,85 @@ class Lab {
     void open_lru(std::uint32_t slots) {
         lru_ = bench_lru::open();
         if (lru_ == nullptr) die("cannot open the LRU program");
-        bpf_map* map = nullptr;
-        bpf_object__for_each_map(map, lru_->obj) {
-            // The same services, reals and counters: the very maps.
-            const int fd = dataplane::map_fd(*dataplane_, bpf_map__name(map));
-            if (fd >= 0 && bpf_map__reuse_fd(map, fd) != 0)
-                die(fmt::format("cannot share map {}", bpf_map__name(map)));
-        }
+        share_maps(lru_->obj);
+        set_clock(lru_->obj);
         if (bpf_map__set_max_entries(lru_->maps.lru_flows, slots) != 0 ||
             bench_lru::load(lru_) != 0)
             die("cannot load the LRU program");
         put(kLru, bpf_program__fd(lru_->progs.lru_ingress));
     }
 
+    /// Gives the object the same services, reals and counters: the very maps.
+    void share_maps(bpf_object* object) {
+        bpf_map* map = nullptr;
+        bpf_object__for_each_map(map, object) {
+            const int fd = dataplane::map_fd(*dataplane_, bpf_map__name(map));
+            if (fd >= 0 && bpf_map__reuse_fd(map, fd) != 0)
+                die(fmt::format("cannot share map {}", bpf_map__name(map)));
+        }
+    }
+
+    /// Another build of the program, on the same maps and so on the same connections.
+    void open_other(const std::string& file) {
+        bpf_object* other = bpf_object__open_file(file.c_str(), nullptr);
+        if (other == nullptr) die(fmt::format("cannot open {}", file));
+        others_.push_back(other);
+        share_maps(other);
+        const std::uint32_t zero = 0;
+        vipd_meta meta{};
+        if (bpf_map_lookup_elem(dataplane::map_fd(*dataplane_, "vipd_meta"), &zero, &meta) != 0)
+            die("cannot read vipd_meta");
+        set_constant(other, "flow_seed0", meta.seed[0]);
+        set_constant(other, "flow_seed1", meta.seed[1]);
+        set_constant(other, "flow_set_mask", meta.flow_slots / VIPD_FLOW_WAYS - 1);
+        set_clock(other);
+        if (bpf_object__load(other) != 0) die(fmt::format("cannot load {}", file));
+        put(kSubjects + static_cast<std::uint32_t>(others_.size()) - 1,
+            bpf_program__fd(bpf_object__find_program_by_name(other, "vipd_ingress")));
+    }
+
+    static void set_clock(bpf_object* object) {
+        const dataplane::JiffiesClock clock = dataplane::read_jiffies_clock();
+        set_constant(object, "clock_jiffy_ns", clock.jiffy_ns);
+        set_constant(object, "clock_offset_ns", clock.offset_ns);
+    }
+
+    static void set_constant(bpf_object* object, std::string_view name, auto value) {
+        const btf* types = bpf_object__btf(object);
+        const auto section = btf__find_by_name_kind(types, ".rodata", BTF_KIND_DATASEC);
+        if (section < 0) die("no .rodata");
+        const btf_type* type = btf__type_by_id(types, static_cast<std::uint32_t>(section));
+        bpf_map* map = nullptr;
+        bpf_object__for_each_map(map, object) {
+            if (!std::string_view(bpf_map__name(map)).ends_with(".rodata")) continue;
+            std::size_t size = 0;
+            const void* initial = bpf_map__initial_value(map, &size);
+            std::vector<std::byte> data(size);
+            std::memcpy(data.data(), initial, size);
+            for (int i = 0; i < btf_vlen(type); ++i) {
+                const btf_var_secinfo& variable = btf_var_secinfos(type)[i];
+                const btf_type* of = btf__type_by_id(types, variable.type);
+                if (btf__name_by_offset(types, of->name_off) != name) continue;
+                std::memcpy(data.data() + variable.offset,
+                            &value,
+                            std::min<std::size_t>(variable.size, sizeof value));
+            }
+            if (bpf_map__set_initial_value(map, data.data(), size) != 0)
+                die(fmt::format("cannot set {}", name));
+        }
+    }
+
     void put(std::uint32_t index, int fd) {
         if (bpf_map_update_elem(bpf_map__fd(driver_->maps.bench_programs), &index, &fd, BPF_ANY) !=
             0)
-            die(fmt::format("cannot tail-call {}: {}", kNames[index], std::strerror(errno)));
+            die(fmt::format("cannot tail-call subject {}: {}", index, std::strerror(errno)));
     }
 
     std::string pins_;
     std::unique_ptr<dataplane::Dataplane> dataplane_;
     bench_driver* driver_ = nullptr;
     bench_lru* lru_ = nullptr;
+    std::vector<bpf_object*> others_;
     int program_ = -1;
     ServiceKey key_;
 };
@@ -260,36 +323,32 @@ nlohmann::json bench(const Options& options) {
     Lab lab(options);
     const std::uint32_t most = *std::ranges::max_element(options.flows);
     if (most > options.slots / 10 * 9) die("more flows than 90 % of the table");
+    std::vector<std::string> names(kNames.begin(), kNames.end());
+    for (std::size_t i = 0; i < options.compare.size(); ++i)
+        names.push_back(fmt::format("({})", i + 1));
     const std::uint64_t stored = lab.insert(kVipd, 0, most);
     (void)lab.insert(kLru, 0, most);
 
-    fmt::print("{:>10} {:>9} {:>9} {:>9} {:>9}   {}\n",
-               "flows",
-               "driver",
-               "xdp_tx",
-               "vipd",
-               "lru_hash",
-               "vipd/lru_hash");
+    fmt::print("{:>10}", "flows");
+    for (const std::string& name : names) fmt::print(" {:>9}", name);
+    fmt::print("   vipd/lru_hash\n");
     for (const std::uint32_t flows : options.flows) {
-        std::array<std::vector<double>, kSubjects> net;
+        std::vector<std::vector<double>> net(names.size());
         std::vector<double> ratio;
         for (unsigned round = 0; round < options.rounds; ++round) {
-            std::array<double, kSubjects> raw{};
-            for (std::uint32_t i = 0; i < kSubjects; ++i)
-                raw[i] = lab.measure(static_cast<Subject>(i), flows, options.packets);
-            net[kEmpty].push_back(raw[kEmpty]);
-            for (std::uint32_t i = kTx; i < kSubjects; ++i) net[i].push_back(raw[i] - raw[kEmpty]);
+            for (std::uint32_t i = 0; i < names.size(); ++i) {
+                const double raw = lab.measure(static_cast<Subject>(i), flows, options.packets);
+                net[i].push_back(i == kEmpty ? raw : raw - net[kEmpty].back());
+            }
             ratio.push_back(net[kVipd].back() / net[kLru].back());
         }
         nlohmann::json row{{"flows", flows}, {"ratio", median(ratio)}};
-        for (std::uint32_t i = 0; i < kSubjects; ++i) row[kNames[i]] = median(net[i]);
-        fmt::print("{:>10} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f}   {:.2f}\n",
-                   flows,
-                   median(net[kEmpty]),
-                   median(net[kTx]),
-                   median(net[kVipd]),
-                   median(net[kLru]),
-                   median(ratio));
+        fmt::print("{:>10}", flows);
+        for (std::uint32_t i = 0; i < names.size(); ++i) {
+            row[names[i]] = median(net[i]);
+            fmt::print(" {:>9.1f}", median(net[i]));
+        }
+        fmt::print("   {:.2f}\n", median(ratio));
         std::fflush(stdout);
         result["cases"].push_back(std::move(row));
     }
@@ -328,6 +387,10 @@ int main(int argc, char** argv) {
     app.add_option("--flows", options.flows, "numbers of flows")
         ->delimiter(',')
         ->check(CLI::PositiveNumber);
+    app.add_option(
+           "--compare", options.compare, "other builds of vipd_xdp.bpf.o, with the same maps")
+        ->check(CLI::ExistingFile)
+        ->expected(1, kMostCompared);
     CLI11_PARSE(app, argc, argv);
     if (::geteuid() != 0) {
         fmt::print(stderr, "vipd-bench loads BPF programs and must be run as root\n");
