@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <sys/ioctl.h>
 #include <thread>
 
@@ -93,9 +94,24 @@ int say(const std::string& body, bool json) {
     return kDone;
 }
 
-int reload(const Client& client, bool json) {
-    const auto body = client.post("/v1/reload", "");
-    return body ? say(*body, json) : report(body.error());
+struct ReloadWords {
+    bool dry_run = false;
+    bool confirm = false;
+    std::uint64_t confirm_within = 0;  ///< seconds; 0: it need not be confirmed
+};
+
+int reload(const Client& client, bool json, const ReloadWords& words) {
+    Json request = Json::object();
+    if (words.dry_run) request["dry_run"] = true;
+    if (words.confirm) request["confirm"] = true;
+    if (words.confirm_within > 0) request["confirm_within_s"] = words.confirm_within;
+    const auto body = client.post("/v1/reload", request.dump());
+    if (!body) return report(body.error());
+    if (!words.dry_run || json) return say(*body, json);
+    const auto plan = Json::parse(*body, nullptr, false);
+    if (!plan.is_object()) return report_garbled();
+    print(render_plan(plan));
+    return kDone;
 }
 
 int version(const Client& client, bool json) {
@@ -306,6 +322,22 @@ int main(int argc, char** argv) {
         app.add_subcommand("failovers", "the last times an instance became MASTER, step by step");
 
     auto* reload_command = app.add_subcommand("reload", "read the configuration again");
+    ReloadWords words_of_reload;
+    auto* dry_run = reload_command->add_flag(
+        "--dry-run", words_of_reload.dry_run, "print what would change, change nothing");
+    auto* confirm = reload_command->add_flag(
+        "--confirm", words_of_reload.confirm, "keep what --confirm-within has put in force");
+    reload_command
+        ->add_option("--confirm-within",
+                     words_of_reload.confirm_within,
+                     "go back after so long (60s, 5m) unless it is confirmed")
+        ->transform(CLI::AsNumberWithUnit(
+            std::map<std::string, std::uint64_t>{{"s", 1}, {"m", 60}, {"h", 3600}},
+            CLI::AsNumberWithUnit::UNIT_OPTIONAL))
+        ->check(CLI::Range(1, 86400))
+        ->excludes(dry_run)
+        ->excludes(confirm);
+    dry_run->excludes(confirm);
     auto* metrics_command = app.add_subcommand("metrics", "the Prometheus metrics");
     auto* version_command = app.add_subcommand("version", "the versions of vipd and vipctl");
     for (auto* command : app.get_subcommands({})) command->fallthrough();
@@ -328,7 +360,7 @@ int main(int argc, char** argv) {
     if (*undrain_command) return undrain(client, json, words_of_drain);
     if (*upgrade_command) return upgrade(client, json);
     if (*failovers_command) return failovers(client, json);
-    if (*reload_command) return reload(client, json);
+    if (*reload_command) return reload(client, json, words_of_reload);
     if (*metrics_command) return show(client, "/metrics");
     if (*version_command) return version(client, json);
     return kUnreachable;

@@ -55,6 +55,8 @@ std::string flow_query(const std::vector<std::string>& words, std::uint64_t limi
 std::string drain_line(const Json& status, const std::string& target, bool& left);
 /// The table of `vipctl failovers`: the last times an instance became MASTER, the newest first.
 std::string render_failovers(const Json& status, const Screen& screen);
+/// `vipctl reload --dry-run`, from the answer's plan.
+std::string render_plan(const Json& plan);
 /// The part of `vipctl status` on drains and the checkpoint; empty where there is none.
 std::string render_state(const Json& status, const Screen& screen);
 

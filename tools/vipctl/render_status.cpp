@@ -31,8 +31,12 @@ std::string reload_text(const Json& status) {
     const std::uint64_t now = number(status, "started") + number(status, "uptime_ms") / 1000;
     const std::uint64_t when = number(reload, "when");
     const auto ago = duration_text((now > when ? now - when : 0) * 1000) + " ago";
-    if (flag(reload, "ok")) return ", reloaded " + ago;
-    return ", RELOAD REFUSED " + ago + ": " + text(reload, "reason");
+    const std::uint64_t confirm_by = number(reload, "confirm_by");
+    const auto waits = confirm_by > now
+                           ? ", to be confirmed within " + duration_text((confirm_by - now) * 1000)
+                           : std::string();
+    if (flag(reload, "ok")) return ", reloaded " + ago + waits;
+    return ", RELOAD REFUSED " + ago + ": " + text(reload, "reason") + waits;
 }
 
 std::string render_head(const Json& status, const Screen& screen) {

@@ -191,7 +191,10 @@ Json array_json(const List& list, ToJson to) {
 
 Json reload_json(const control::ReloadStatus& reload) {
     if (reload.when == 0) return {};
-    return {{"when", reload.when}, {"ok", reload.ok}, {"reason", reload.reason}};
+    return {{"when", reload.when},
+            {"ok", reload.ok},
+            {"reason", reload.reason},
+            {"confirm_by", reload.confirm_by == 0 ? Json() : Json(reload.confirm_by)}};
 }
 
 Json verdicts_json(const std::vector<control::VerdictStatus>& verdicts) {
@@ -222,6 +225,20 @@ std::string_view state_name(ipc::VrrpState state) {
             return "FAULT";
     }
     return "UNKNOWN";
+}
+
+Json to_json(const control::ReloadPlan& plan) {
+    Json steps = Json::array();
+    for (const auto& step : plan.steps)
+        steps.push_back({{"what", to_string(step.what)},
+                         {"object", step.object},
+                         {"name", step.name},
+                         {"details", step.details},
+                         {"moved_share", step.moved ? Json(*step.moved) : Json()}});
+    return {{"steps", std::move(steps)},
+            {"warnings", plan.warnings},
+            {"open_connections", plan.open_connections},
+            {"running_out", plan.running_out}};
 }
 
 Json to_json(const control::Status& status) {

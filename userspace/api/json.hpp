@@ -2,6 +2,7 @@
 // What the API says, as JSON: docs/API.md describes every member. Members are only ever added.
 #pragma once
 
+#include "userspace/control/reload_plan.hpp"
 #include "userspace/control/status.hpp"
 #include "userspace/dataplane/dataplane.hpp"
 
@@ -17,6 +18,7 @@ using Json = nlohmann::ordered_json;
 
 /// The body of GET /v1/status.
 Json to_json(const control::Status& status);
+Json to_json(const control::ReloadPlan& plan);
 
 /// One element of the list of GET /v1/flows, as text: a listing can be a million of them.
 std::string flow_text(const dataplane::Flow& flow);

@@ -20,6 +20,7 @@ constexpr Millis kStatusAge{50};
 constexpr std::uint64_t kSlotsPerCall = 16384;  // 1 MiB of the table: a millisecond or two
 constexpr std::size_t kChunk = std::size_t{64} * 1024;
 constexpr Millis kDefaultHold{60000};
+constexpr Seconds kLongestConfirm{86400};
 constexpr Millis kLongestHold{24 * 3600 * 1000};
 constexpr std::string_view kJson = "application/json";
 
@@ -163,7 +164,7 @@ Routes::Routes(Shared& shared, bool read_only) : shared_(shared), read_only_(rea
     });
     Get("/metrics", [this](const auto&, auto& response) { metrics(response); });
     if (read_only) return;
-    Post("/v1/reload", [this](const auto&, auto& response) { reload(response); });
+    Post("/v1/reload", [this](const auto& request, auto& response) { reload(request, response); });
     Post("/v1/change", [this](const auto& request, auto& response) { change(request, response); });
     Post("/v1/handover",
          [this](const auto& request, auto& response) { handover(request, response); });
@@ -285,14 +286,65 @@ void Routes::flows(const httplib::Request& request, httplib::Response& response)
         });
 }
 
-void Routes::reload(httplib::Response& response) {
+namespace {
+
+struct ReloadRequest {
+    bool dry_run = false;
+    bool confirm = false;
+    std::optional<Seconds> confirm_within;
+};
+
+Result<ReloadRequest> reload_request(const std::string& text) {
+    ReloadRequest request;
+    if (text.empty()) return request;
+    const auto body = Json::parse(text, nullptr, false);
+    if (!body.is_object()) return fail("the body is not a JSON object");
+    for (const auto& [name, value] : body.items()) {
+        if (name == "dry_run" && value.is_boolean())
+            request.dry_run = value.get<bool>();
+        else if (name == "confirm" && value.is_boolean())
+            request.confirm = value.get<bool>();
+        else if (name == "confirm_within_s" && value.is_number_unsigned() &&
+                 value.get<std::uint64_t>() >= 1 &&
+                 value.get<std::uint64_t>() <= static_cast<std::uint64_t>(kLongestConfirm.count()))
+            request.confirm_within = Seconds(value.get<std::int64_t>());
+        else
+            return fail(
+                "expected {\"dry_run\": true}, {\"confirm\": true} or "
+                "{\"confirm_within_s\": 1 to 86400}");
+    }
+    if (request.dry_run + request.confirm + request.confirm_within.has_value() > 1)
+        return fail("dry_run, confirm and confirm_within_s exclude one another");
+    return request;
+}
+
+}  // namespace
+
+void Routes::plan_reload(httplib::Response& response) {
+    const auto plan = shared_.calls.call<Result<control::ReloadPlan>>(
+        [core = &shared_.backend] { return core->plan_reload(); }, shared_.limits.command_time);
+    if (!plan) return answer_busy(response, "the daemon is busy; try again");
+    if (!*plan) return answer(response, 409, plan->error().message);
+    answer(response, to_json(**plan));
+}
+
+void Routes::reload(const httplib::Request& http, httplib::Response& response) {
+    const auto request = reload_request(http.body);
+    if (!request) return answer(response, 400, request.error().message);
+    if (request->dry_run) return plan_reload(response);
     const auto done = shared_.calls.call<Result<>>(
-        [core = &shared_.backend] { return core->reload(); }, shared_.limits.command_time);
+        [core = &shared_.backend, request = *request] {
+            return request.confirm ? core->confirm_reload() : core->reload(request.confirm_within);
+        },
+        shared_.limits.command_time);
     shared_.forget_status();
     if (!done)
         return answer_busy(response, "the daemon is busy; whether it will reload is in the status");
     if (!*done) return answer(response, 409, done->error().message);
-    answer(response, Json{{"message", "reloaded"}});
+    const char* message = request->confirm          ? "confirmed"
+                          : request->confirm_within ? "reloaded, to be confirmed"
+                                                    : "reloaded";
+    answer(response, Json{{"message", message}});
 }
 
 void Routes::change(const httplib::Request& request, httplib::Response& response) {

@@ -61,7 +61,8 @@ class Routes : public httplib::Server {
     void metrics(httplib::Response& response);
     void flows(const httplib::Request& request, httplib::Response& response);
     std::shared_ptr<const Listing> scan(const FlowFilter& filter);
-    void reload(httplib::Response& response);
+    void reload(const httplib::Request& request, httplib::Response& response);
+    void plan_reload(httplib::Response& response);
     void change(const httplib::Request& request, httplib::Response& response);
     void handover(const httplib::Request& request, httplib::Response& response);
     void upgrade(httplib::Response& response);

@@ -4,6 +4,7 @@
 
 #include "userspace/control/drain.hpp"
 #include "userspace/control/live_changes.hpp"
+#include "userspace/control/reload_plan.hpp"
 #include "userspace/control/status.hpp"
 #include "userspace/dataplane/dataplane.hpp"
 
@@ -12,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace vipd::control {
@@ -24,8 +26,13 @@ class Backend {
     virtual Status status() = 0;
 
     /// Reads the configuration again. Success: it is accepted and being put in force; the end is in
-    /// Status::last_reload. Error: refused, what ran before still runs.
-    virtual Result<> reload() = 0;
+    /// Status::last_reload. Error: refused, what ran before still runs. With `confirm_within` the
+    /// configuration before it is put in force again after that time, unless confirm_reload() or a
+    /// reload without it comes first; after several, the last one that was confirmed.
+    virtual Result<> reload(std::optional<Seconds> confirm_within) = 0;
+    virtual Result<> confirm_reload() = 0;
+    /// What reload() would change now; an error: why it would be refused. Changes nothing.
+    virtual Result<ReloadPlan> plan_reload() const = 0;
 
     /// Gives up mastership of `instance` ("" = all that are MASTER) and does not preempt for
     /// `hold`. The answer is one sentence for people; errors: unknown instance, not MASTER. The

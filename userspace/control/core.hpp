@@ -79,7 +79,9 @@ class Core final : public Backend {
     const config::Config& config() const { return loaded_.parsed.config; }
 
     Status status() override;
-    Result<> reload() override;
+    Result<> reload(std::optional<Seconds> confirm_within) override;
+    Result<> confirm_reload() override;
+    Result<ReloadPlan> plan_reload() const override;
     Result<std::string> handover(const std::string& instance, Millis hold) override;
     Result<std::string> drain(const DrainTarget& target, Millis limit) override;
     Result<std::string> undrain(const DrainTarget& target) override;
@@ -93,6 +95,10 @@ class Core final : public Backend {
   private:
     /// `tell_roles`: the configuration has changed for them, too.
     Result<> put_in_force(LoadedConfig loaded, bool tell_roles = true);
+    /// The file as it is now, if it may be taken over.
+    Result<LoadedConfig> read_again() const;
+    Result<> take_over(LoadedConfig loaded);
+    void go_back();
     bool wants_forwarding(const config::Config& config) const;
     void start_roles();
     void send_configuration(RoleProcess& role);
@@ -140,6 +146,9 @@ class Core final : public Backend {
     TimePoint started_;
     UnixTime started_unix_ = 0;
     ReloadStatus last_reload_;
+    /// What to go back to unless the reload is confirmed.
+    std::optional<LoadedConfig> confirmed_;
+    EventLoop::Source confirm_wait_;
 
     LiveChanges live_;
     /// Counters when they were last zeroed (vipadm -Z).

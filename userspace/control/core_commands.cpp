@@ -81,6 +81,7 @@ Result<std::string> Core::undrain(const DrainTarget& target) {
 Result<std::string> Core::upgrade() {
     if (stopping_ || !told_ready_) return fail("vipd is starting or stopping");
     if (old_vrrp_ > 0) return fail("an upgrade is going on");
+    if (confirm_wait_) return fail("a reload waits to be confirmed");
     const auto abi = ask_abi(options_.program);
     if (!abi) return fail(abi.error());
     const auto own = forwarding_ ? forwarding_->dataplane().abi_version() : *abi;

@@ -137,18 +137,26 @@ Result<LoadedConfig> load_config(const std::string& path, const std::string& con
     return LoadedConfig{path, record.encode(), std::move(parsed)};
 }
 
-std::vector<config::Diagnostic> new_errors(const config::Parsed& before,
-                                           const config::Parsed& now) {
+std::vector<config::Diagnostic> new_diagnostics(const config::Parsed& before,
+                                                const config::Parsed& now) {
     std::multiset<std::string> known;
     for (const auto& diagnostic : before.diagnostics) known.insert(diagnostic.message);
     std::vector<config::Diagnostic> fresh;
     for (const auto& diagnostic : now.diagnostics) {
-        if (diagnostic.severity == config::Severity::Warning) continue;
         if (const auto same = known.find(diagnostic.message); same != known.end())
             known.erase(same);
         else
             fresh.push_back(diagnostic);
     }
+    return fresh;
+}
+
+std::vector<config::Diagnostic> new_errors(const config::Parsed& before,
+                                           const config::Parsed& now) {
+    auto fresh = new_diagnostics(before, now);
+    std::erase_if(fresh, [](const config::Diagnostic& diagnostic) {
+        return diagnostic.severity == config::Severity::Warning;
+    });
     return fresh;
 }
 

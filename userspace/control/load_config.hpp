@@ -28,8 +28,11 @@ config::Environment host_environment(const std::string& config_id);
 /// parsed.diagnostics.
 Result<LoadedConfig> load_config(const std::string& path, const std::string& config_id);
 
-/// Diagnostics that `now` has and `before` has not, by message: a reload is refused for new errors
-/// only, so that a file that keepalived runs with can also be reloaded.
+/// Diagnostics that `now` has and `before` has not, by message.
+std::vector<config::Diagnostic> new_diagnostics(const config::Parsed& before,
+                                                const config::Parsed& now);
+/// Those of them that are errors: a reload is refused for these only, so that a file that
+/// keepalived runs with can also be reloaded.
 std::vector<config::Diagnostic> new_errors(const config::Parsed& before, const config::Parsed& now);
 
 }  // namespace vipd::control

@@ -37,9 +37,10 @@ struct ProcessStatus {
 };
 
 struct ReloadStatus {
-    UnixTime when = 0;   ///< 0: there was none
-    bool ok = true;      ///< false: refused, what ran before still runs
-    std::string reason;  ///< why refused
+    UnixTime when = 0;        ///< 0: there was none
+    bool ok = true;           ///< false: refused, what ran before still runs
+    std::string reason;       ///< why refused, or undone
+    UnixTime confirm_by = 0;  ///< goes back then unless confirmed; 0: it does not
 };
 
 struct InstanceStatus {

@@ -251,7 +251,7 @@ int serve(EventLoop& loop,
         ::signal(SIGINT, SIG_IGN);
     else
         on(SIGINT, [&](int) { core.stop(); });
-    on(SIGHUP, [&](int) { (void)core.reload(); });
+    on(SIGHUP, [&](int) { (void)core.reload(std::nullopt); });
     Dumps dumps(core);
     on(SIGUSR1, [&](int) { dumps.data(); });
     on(SIGUSR2, [&](int) { dumps.stats(false); });

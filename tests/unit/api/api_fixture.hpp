@@ -31,11 +31,30 @@ class FakeBackend final : public control::Backend {
         ++status_calls;
         return sample_status();
     }
-    Result<> reload() override {
+    Result<> reload(std::optional<Seconds> confirm_within) override {
         note_thread();
         ++reload_calls;
+        reload_confirm = confirm_within;
         if (!reload_error.empty()) return fail(reload_error);
         return {};
+    }
+    Result<> confirm_reload() override {
+        note_thread();
+        if (!reload_confirm) return fail("no reload waits to be confirmed");
+        reload_confirm.reset();
+        return {};
+    }
+    Result<control::ReloadPlan> plan_reload() const override {
+        note_thread();
+        if (!reload_error.empty()) return fail(reload_error);
+        control::ReloadPlan plan;
+        plan.steps = {{control::ReloadPlan::What::Change,
+                       "virtual_server",
+                       "192.0.2.1:80/TCP",
+                       {"weight of 10.0.0.1:80: 1 -> 2"},
+                       0.25}};
+        plan.open_connections = 7;
+        return plan;
     }
     Result<std::string> drain(const control::DrainTarget& target, Millis limit) override {
         drained.emplace_back(target, limit);
@@ -68,6 +87,7 @@ class FakeBackend final : public control::Backend {
         return end == flow_count ? 0 : end;
     }
 
+    std::optional<Seconds> reload_confirm;
     std::string reload_error;
     std::atomic<int> status_calls = 0;
     std::atomic<int> reload_calls = 0;

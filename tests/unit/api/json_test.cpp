@@ -13,7 +13,8 @@ TEST(StatusJson, SaysAllOfAStatus) {
       "version": "1.2.3", "node": "lb1", "instance": "", "net_namespace": "", "pid": 100,
       "started": 1700000000, "uptime_ms": 11100000,
       "config": {"file": "/etc/keepalived/keepalived.conf", "generation": 2,
-                 "last_reload": {"when": 1700010000, "ok": true, "reason": ""}},
+                 "last_reload": {"when": 1700010000, "ok": true, "reason": "",
+                                 "confirm_by": null}},
       "warnings": ["eth1: generic XDP, which is slow"],
       "processes": [
         {"role": "core", "state": "running", "pid": 100, "restarts": 0},

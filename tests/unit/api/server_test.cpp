@@ -238,6 +238,40 @@ TEST_F(ApiServer, Reloads) {
     EXPECT_EQ(error_of(refused), "keepalived.conf:3:1: missing '}'");
 }
 
+TEST_F(ApiServer, ReloadsOnProbation) {
+    auto& api = start();
+    EXPECT_EQ(post(socket_, "/v1/reload", R"({"confirm": true})").status, 409);
+    const auto reloaded = post(socket_, "/v1/reload", R"({"confirm_within_s": 60})");
+    EXPECT_EQ(reloaded.status, 200);
+    EXPECT_EQ(api.backend.reload_confirm, Seconds(60));
+    EXPECT_EQ(Json::parse(reloaded.body)["message"], "reloaded, to be confirmed");
+    EXPECT_EQ(post(socket_, "/v1/reload", R"({"confirm": true})").status, 200);
+    EXPECT_EQ(api.backend.reload_calls, 1);
+    for (const auto* bad : {"[]",
+                            "x",
+                            R"({"confirm_within_s": 0})",
+                            R"({"confirm_within_s": 86401})",
+                            R"({"confirm_within_s": "60"})",
+                            R"({"dry_run": 1})",
+                            R"({"dry_run": true, "confirm": true})",
+                            R"({"other": true})"})
+        EXPECT_EQ(post(socket_, "/v1/reload", bad).status, 400) << bad;
+    EXPECT_EQ(api.backend.reload_calls, 1);
+}
+
+TEST_F(ApiServer, TellsWhatAReloadWouldChange) {
+    auto& api = start();
+    const auto plan = post(socket_, "/v1/reload", R"({"dry_run": true})");
+    EXPECT_EQ(plan.status, 200);
+    EXPECT_EQ(Json::parse(plan.body), Json::parse(R"({
+        "steps": [{"what": "change", "object": "virtual_server", "name": "192.0.2.1:80/TCP",
+                   "details": ["weight of 10.0.0.1:80: 1 -> 2"], "moved_share": 0.25}],
+        "warnings": [], "open_connections": 7, "running_out": 0})"));
+    EXPECT_EQ(api.backend.reload_calls, 0);
+    api.backend.reload_error = "keepalived.conf:3:1: missing '}'";
+    EXPECT_EQ(post(socket_, "/v1/reload", R"({"dry_run": true})").status, 409);
+}
+
 TEST_F(ApiServer, Drains) {
     auto& api = start();
     for (const auto* good :

@@ -15,6 +15,39 @@ Json sample() {
     return Json::parse(api::to_text(api::to_json(api::sample_status())));
 }
 
+TEST(VipctlReload, PlanIsReadAtAGlance) {
+    const auto plan = Json::parse(R"({
+        "steps": [
+            {"what": "add", "object": "virtual_server", "name": "192.0.2.1:81/TCP",
+             "details": ["wlc, 2 real servers"], "moved_share": null},
+            {"what": "change", "object": "virtual_server", "name": "192.0.2.1:80/TCP",
+             "details": ["weight of 10.0.0.1:80: 1 -> 2"], "moved_share": 0.0312},
+            {"what": "remove", "object": "virtual_server", "name": "192.0.2.1:82/TCP",
+             "details": [], "moved_share": null}],
+        "warnings": ["k.conf:3:1: warning: it is \u001b odd"],
+        "open_connections": 1000, "running_out": 20})");
+    EXPECT_EQ(render_plan(plan), R"(k.conf:3:1: warning: it is \x1b odd
++ virtual_server 192.0.2.1:81/TCP
+    wlc, 2 real servers
+~ virtual_server 192.0.2.1:80/TCP
+    weight of 10.0.0.1:80: 1 -> 2
+    3.12 % of the new connections of real servers that stay go elsewhere
+- virtual_server 192.0.2.1:82/TCP
+Open connections: 1000, none moves; 20 run out on removed real servers
+)");
+    EXPECT_EQ(render_plan(Json::object()),
+              "Nothing would change.\nOpen connections: 0, none moves\n");
+}
+
+TEST(VipctlStatus, SaysThatAReloadWaitsToBeConfirmed) {
+    auto status = sample();
+    const auto now =
+        status["started"].get<std::uint64_t>() + status["uptime_ms"].get<std::uint64_t>() / 1000;
+    status["config"]["last_reload"]["confirm_by"] = now + 57;
+    EXPECT_NE(render_status(status, {}).find("ago, to be confirmed within 57s\n"),
+              std::string::npos);
+}
+
 TEST(VipctlStatus, IsTheTableThatIpvsUsersKnow) {
     EXPECT_EQ(render_status(sample(), {}), R"(vipd 1.2.3 on lb1, up 3h05m
 Configuration  /etc/keepalived/keepalived.conf, generation 2, reloaded 18m20s ago

@@ -25,7 +25,7 @@ _vipctl() {
 		done
 		return
 		;;
-	--limit | --hold | --wait)
+	--limit | --hold | --wait | --confirm-within)
 		return
 		;;
 	esac
@@ -33,6 +33,7 @@ _vipctl() {
 	local words="--json --socket --instance --help"
 	case $command in
 	"") words+=" --version $commands" ;;
+	reload) words+=" --dry-run --confirm --confirm-within" ;;
 	flows)
 		words+=" --limit client= vip= real= service= protocol= state= synced="
 		# "=" separates words in readline: the value is completed by itself.
