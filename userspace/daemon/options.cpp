@@ -27,6 +27,7 @@ enum LongOnly : int {
     kFlushLog,
     kIgnoreSigint,
     kResume,
+    kLint,
 };
 
 constexpr std::array kLongOptions{
@@ -63,6 +64,7 @@ constexpr std::array kLongOptions{
     option{"config-id", required_argument, nullptr, 'i'},
     option{"namespace", required_argument, nullptr, 's'},
     option{"config-test", optional_argument, nullptr, 't'},
+    option{"lint", no_argument, nullptr, kLint},
     option{"version", no_argument, nullptr, 'v'},
     option{"help", no_argument, nullptr, 'h'},
     option{"detach", no_argument, nullptr, kDetach},
@@ -160,6 +162,8 @@ std::string usage() {
            "run,\n"
            "                            6 script security; with several -f also compare them as "
            "peers\n"
+           "      --lint                check, and remark on what would run and be regretted "
+           "(then 5)\n"
            "  -n, --dont-fork           stay in the foreground\n"
            "  -l, --log-console         log to stderr instead of syslog or the journal\n"
            "  -D, --log-detail          log more (the same as --debug)\n"
@@ -229,6 +233,10 @@ Result<Options> parse_options(int argc, char** argv) {
             case 't':
                 options.action = Options::Action::Test;
                 if (optarg != nullptr) options.test_output = optarg;
+                break;
+            case kLint:
+                options.action = Options::Action::Test;
+                options.lint = true;
                 break;
             case 'D':
             case kDebug:

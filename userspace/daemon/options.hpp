@@ -17,6 +17,7 @@ struct Options {
     Action action = Action::Run;
     std::vector<std::string> files;  ///< -f; empty: the default path
     std::string test_output;         ///< -t=FILE; empty: stderr
+    bool lint = false;               ///< --lint, with -t: remarks on what works and is unwise
     std::string config_id;           ///< -i
     std::string net_namespace;       ///< -s
     std::string pid_file;            ///< -p; empty: in the run directory

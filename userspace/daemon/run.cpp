@@ -4,6 +4,7 @@
 #include "userspace/api/server.hpp"
 #include "userspace/base/replace_file.hpp"
 #include "userspace/config/compare.hpp"
+#include "userspace/config/lint.hpp"
 #include "userspace/control/core.hpp"
 #include "userspace/daemon/dumps.hpp"
 #include "userspace/daemon/sandbox.hpp"
@@ -374,6 +375,13 @@ int test_configuration(const Options& options) {
         for (const auto& diagnostic : config::compare_peers(configs)) {
             fmt::print(out, "{}\n", config::render(diagnostic));
             if (diagnostic.severity == config::Severity::Error) worse(5);
+        }
+    }
+    if (options.lint) {
+        const auto environment = control::host_environment(options.config_id);
+        for (const auto& diagnostic : config::lint(configs, environment)) {
+            fmt::print(out, "{}\n", config::render(diagnostic));
+            worse(5);
         }
     }
     if (out != stderr) std::fclose(out);
