@@ -129,10 +129,6 @@ void lint_instances(const Config& config, Remarks& remarks) {
                         fmt::format("vrrp_instance '{}' stays MASTER with its interface down",
                                     instance.name));
     }
-    for (const SyncGroup& group : config.sync_groups)
-        if (group.members.size() == 1)
-            remarks.add(group.at,
-                        fmt::format("vrrp_sync_group '{}' has a single instance", group.name));
 }
 
 /// An instance's priority with all its scripts well, and with all of them failed; nullopt where a

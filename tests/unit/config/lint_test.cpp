@@ -90,11 +90,6 @@ TEST(Lint, AddressesWithoutTheOther) {
     EXPECT_THAT(remarks({server("10.0.0.3", "TCP_CHECK {\nconnect_timeout 3\n}")}), IsEmpty());
 }
 
-TEST(Lint, GroupOfOne) {
-    EXPECT_THAT(remarks({instance("") + "vrrp_sync_group G {\ngroup {\nVI_1\n}\n}\n"}),
-                ElementsAre("a:9:17: vrrp_sync_group 'G' has a single instance"));
-}
-
 TEST(Lint, WeightsThatNeverHandOver) {
     const auto with = [](const std::string& weight, const std::string& priority) {
         return "vrrp_script s {\nscript \"/bin/s\"\nweight " + weight + "\n}\n" +
