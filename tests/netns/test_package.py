@@ -85,6 +85,32 @@ def test_install_start_reload_purge(lab, package, root):
     assert not os.path.exists(f"{root}/etc/vipd")
 
 
+def test_a_newer_version_takes_over_what_runs(lab, package, root):
+    dpkg(root, "-i", package)
+
+    class Installed(Vipd):
+        def argv(self):
+            return [f"{root}/usr/sbin/vipd", "-n", "-l", "-f", self.config_path]
+
+    node = lab.node("d1", "10.77.0.11/24")
+    vipd = Installed(node, config.vrrp_instance(version=3, advert_int=0.1, vips=["10.77.0.100/32"]))
+    vipd.start()
+    vipd.wait_state("MASTER")
+    other = Vipd(lab.node("d2", "10.77.0.12/24"), config.vrrp_instance(vips=["10.77.0.101/32"]))
+    other.start()
+    before, untouched = vipd.status(), other.status()
+    told = dpkg(root, "-i", package)
+    assert f"going over to {root}/usr/sbin/vipd" in told
+    after = vipd.status()
+    assert after["pid"] == before["pid"]
+    assert os.path.realpath(f"/proc/{after['pid']}/exe") == f"{root}/usr/sbin/vipd"
+    assert vipd.state() == "MASTER"
+    assert vipd.has("10.77.0.100")
+    assert other.status()["uptime_ms"] >= untouched["uptime_ms"], "it runs another file"
+    vipd.stop()
+    dpkg(root, "--purge", "vipd")
+
+
 def test_a_keepalived_conf_that_is_there_stays_the_one(package, root):
     os.makedirs(f"{root}/etc/keepalived")
     with open(f"{root}/etc/keepalived/keepalived.conf", "w", encoding="ascii") as file:
