@@ -283,11 +283,12 @@ struct newcomer {
 
 /*
  * Stores a connection, in the slot that has its key already if there is one.
- * 0: there is no place. Not static, for the verifier's sake.
+ * 0: there is no place. 2: another CPU has stored it meanwhile, and new->real
+ * is the one that it has there. Not static, for the verifier's sake.
  */
 __noinline int flow_store(const struct segment *p,
 			  const struct vipd_service *service,
-			  const struct newcomer *new)
+			  struct newcomer *new)
 {
 	struct vipd_flow *flow = NULL;
 	__u32 slot, version, rank = VIPD_RANK_FREE, i;
@@ -318,9 +319,10 @@ __noinline int flow_store(const struct segment *p,
 			return 1;
 		}
 		stats_note(VIPD_NOTE_FLOW_CONTENDED, p->frame_len);
-		/* The same flow on another CPU: it is stored, then. */
-		if (vipd_flow_key_equal(&flow->key, &p->key))
-			return 1;
+		if (vipd_flow_key_equal(&flow->key, &p->key)) {
+			new->real = VIPD_READ_ONCE(flow->real);
+			return 2;
+		}
 		flow = NULL;
 	}
 	return 0;

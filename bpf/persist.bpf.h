@@ -20,8 +20,8 @@ static __always_inline void template_of(const struct vipd_service *service,
 	template->hash = vipd_flow_hash(&template->key, flow_seed0, flow_seed1);
 }
 
-/* Is what was found the template of a real that is up? A real of weight 0 keeps
- * its clients, as in IPVS.
+/* Is what was found the template of a real that is up and stays? A real of
+ * weight 0 keeps its clients, as in IPVS.
  */
 static __always_inline int template_holds(const struct flow_view *view)
 {
@@ -31,7 +31,8 @@ static __always_inline int template_holds(const struct flow_view *view)
 		return 0;
 	real = bpf_map_lookup_elem(&vipd_reals, &view->real);
 	return real && real->generation == view->generation &&
-	       (real->flags & VIPD_REAL_ALIVE);
+	       (real->flags & (VIPD_REAL_ALIVE | VIPD_REAL_LEAVING)) ==
+		   VIPD_REAL_ALIVE;
 }
 
 /*

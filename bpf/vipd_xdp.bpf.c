@@ -136,9 +136,14 @@ __noinline __u32 new_flow(const struct flow_view *view,
 	new.state = state;
 	new.real = id;
 	new.generation = real->generation;
-	if (flow_store(p, service, &new)) {
+	switch (flow_store(p, service, &new)) {
+	case 1:
 		choice->connections = 1;
 		return verdict;
+	case 2:
+		id = choice->real = new.real;
+		real = bpf_map_lookup_elem(&vipd_reals, &id);
+		return real ? reachable(real) : VIPD_DROP_NO_REAL;
 	}
 	/* Its replies could not be told. */
 	if (real->method == VIPD_METHOD_NAT)

@@ -124,7 +124,8 @@ def test_reload_with_a_broken_file_changes_nothing(lab):
     daemon = Vipd(node, text).start()
     daemon.wait_state("MASTER")
     before = daemon.status()
-    for broken in ("vrrp_instance VI_1 {\n", "\0\1\2", text.replace("interface eth0", "")):
+    for broken in ("vrrp_instance VI_1 {\n", "\0\1\2", text.replace("interface eth0", ""), "", "! nothing\n",
+                   config.global_defs("d1")):
         daemon.write(broken)
         daemon.reload()
         wait_for(lambda: (daemon.status()["config"]["last_reload"] or {}).get("ok") is False, 10,

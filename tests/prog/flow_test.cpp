@@ -192,14 +192,18 @@ TEST_F(FlowTest, FailedRealsConnectionsWaitForIt) {
     EXPECT_EQ(real_for(packet(4100, kAck)), chosen);
 }
 
-TEST_F(FlowTest, RemovedRealsConnectionsWaitForItEvenOverServiceRemoval) {
+TEST_F(FlowTest, RemovedRealsConnectionsRunOutEvenOverServiceRemoval) {
     const model::Service both = service(80, 2, Scheduler::RoundRobin);
     put(both);
     const int chosen = connect(4200);
     model::Service other = both;
     other.reals.erase(other.reals.begin() + chosen - 1);
     put(other);
-    EXPECT_EQ(run(packet(4200, kAck)).verdict, "drop_real_down");
+    EXPECT_EQ(real_for(packet(4200, kAck)), chosen);
+    // Nobody looks for the way to it any more.
+    ASSERT_TRUE(plane->set_next_hop(real(chosen, 80).endpoint.address, std::nullopt));
+    EXPECT_EQ(real_for(packet(4200, kAck)), chosen);
+    resolve(chosen);
     put(both);
     EXPECT_EQ(real_for(packet(4200, kAck)), chosen);
     remove(both);

@@ -354,7 +354,7 @@ TEST_F(PinsTest, ChangeThatFailsLeavesEverythingAsItWas) {
     open();
     EXPECT_EQ(plane->model(), before) << "nothing half-done is pinned";
     put(other);
-    EXPECT_EQ(run(packet(2000, kAck)).verdict, "drop_real_down");
+    EXPECT_EQ(real_for(packet(2000, kAck)), chosen);
 }
 
 TEST_F(PinsTest, RefusesWhatItCannotForward) {

@@ -33,12 +33,12 @@ std::string render_plan(const Json& plan) {
                 moved.get<double>() * 100);
     }
     if (list(plan, "steps").empty()) out += "Nothing would change.\n";
-    const auto running_out = number(plan, "running_out");
-    out += fmt::format("Open connections: {}, none moves{}\n",
-                       number(plan, "open_connections"),
-                       running_out == 0
-                           ? std::string()
-                           : fmt::format("; {} run out on removed real servers", running_out));
+    out += fmt::format("Open connections: {}", number(plan, "open_connections"));
+    if (const auto count = number(plan, "running_out"); count > 0)
+        out += fmt::format("; {} run out on removed real servers", count);
+    if (const auto count = number(plan, "cut_off"); count > 0)
+        out += fmt::format("; {} are cut off with removed services", count);
+    out += "\n";
     return out;
 }
 

@@ -238,7 +238,8 @@ Json to_json(const control::ReloadPlan& plan) {
     return {{"steps", std::move(steps)},
             {"warnings", plan.warnings},
             {"open_connections", plan.open_connections},
-            {"running_out", plan.running_out}};
+            {"running_out", plan.running_out},
+            {"cut_off", plan.cut_off}};
 }
 
 Json to_json(const control::Status& status) {

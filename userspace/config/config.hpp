@@ -80,6 +80,12 @@ struct Config {
     Value<Nanos> child_wait_time{Seconds(5)};
 };
 
+/// Neither instances nor services: a file that was cut short, most likely.
+inline bool does_nothing(const Config& config) {
+    return config.instances.empty() && config.virtual_servers.empty() &&
+           config.keyless_servers.empty();
+}
+
 /// What parse() may ask of the world; tests give their own.
 struct Environment {
     /// True if an interface of this name exists now; absent: not checked.

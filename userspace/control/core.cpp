@@ -333,7 +333,8 @@ void Core::on_vrrp_started(bool restarted) {
             (void)vrrp_->send(ipc::ResumeInstance{instance, state});
     send_trackers();
     if (old_vrrp_ > 0) return;  // until ours has taken the configuration: relieve_old_vrrp()
-    if (restarted || !forwarding_ || forwarding_->synced()) {
+    // One that ended while it waited for the connections has had no role to resume.
+    if ((restarted && !sync_gate_) || !forwarding_ || forwarding_->synced()) {
         let_vrrp_start();
         return;
     }

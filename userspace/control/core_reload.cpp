@@ -29,6 +29,11 @@ Result<LoadedConfig> Core::read_again() const {
         return fail(loaded_.path + " cannot be run with");
     const auto& now = config();
     const auto& next = loaded->parsed.config;
+    // A file cut short by an editor or a full disk is no order to give everything up.
+    if (config::does_nothing(next) && !config::does_nothing(now))
+        return fail(
+            loaded_.path +
+            " has neither a vrrp_instance nor a virtual_server; to end what runs, stop vipd");
     if (next.instance_name != now.instance_name || next.net_namespace != now.net_namespace ||
         *next.vipd.api_socket != *now.vipd.api_socket ||
         next.vipd.api_listen != now.vipd.api_listen ||
@@ -63,7 +68,10 @@ Result<ReloadPlan> Core::plan_reload() const {
                 std::ranges::find(next_service->second.reals,
                                   real.endpoint,
                                   &model::Real::endpoint) != next_service->second.reals.end();
-            if (!stays) plan.running_out += count.active + count.inactive;
+            if (next_service == services.desired().end())
+                plan.cut_off += count.active + count.inactive;
+            else if (!stays)
+                plan.running_out += count.active + count.inactive;
         }
     return plan;
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <fstream>
 
 namespace vipd::control {
@@ -123,9 +124,11 @@ Forwarding::Forwarding(EventLoop& loop,
 
 Forwarding::~Forwarding() = default;
 
-std::vector<Forwarding::Interface> Forwarding::wanted_interfaces() const {
+Forwarding::Wanted Forwarding::wanted_interfaces() const {
     std::map<std::string, Interface> wanted;
     const auto links = links_.links();
+    Wanted result;
+    result.complete = links.has_value();
     const auto by_index = [&](int index) {
         const auto same = [&](const Link& link) { return link.index == index; };
         return std::find_if(links->begin(), links->end(), same);
@@ -140,8 +143,10 @@ std::vector<Forwarding::Interface> Forwarding::wanted_interfaces() const {
     const auto add = [&](const std::string& name) {
         if (const auto link = links_.link_by_name(name))
             add_link(*link);
-        else
+        else if (link.error().errnum == ENODEV)
             wanted[name] = {0, name, {}};
+        else
+            result.complete = false;
     };
     if (!config_.vipd.interfaces.empty()) {
         for (const auto& name : config_.vipd.interfaces) add(*name);
@@ -160,16 +165,15 @@ std::vector<Forwarding::Interface> Forwarding::wanted_interfaces() const {
             if (link != links->end() && !link->loopback) add_link(*link);
         }
     }
-    std::vector<Interface> list;
-    for (auto& [name, interface] : wanted) list.push_back(std::move(interface));
-    return list;
+    for (auto& [name, interface] : wanted) result.interfaces.push_back(std::move(interface));
+    return result;
 }
 
 void Forwarding::attach_wanted() {
     const auto wanted = wanted_interfaces();
     std::set<int> keep;
     std::map<std::string, std::string> errors;
-    for (const auto& interface : wanted) {
+    for (const auto& interface : wanted.interfaces) {
         if (interface.ifindex == 0) {
             errors[interface.name] = "no such interface";
             continue;
@@ -200,8 +204,10 @@ void Forwarding::attach_wanted() {
                              result->native ? "native" : "generic"));
         }
     }
+    // What could not be asked about is not gone: on_second() asks again.
+    if (!wanted.complete) interfaces_due_ = true;
     for (const auto& attached : dataplane_->attached()) {
-        if (keep.contains(attached.ifindex)) continue;
+        if (!wanted.complete || keep.contains(attached.ifindex)) continue;
         if (const auto detached = dataplane_->detach(attached.ifindex); !detached)
             say_(true, fmt::format("{}: {}", attached.name, detached.error().message));
         else

@@ -89,7 +89,11 @@ class Forwarding {
         std::string name;
         MacAddress mac{};
     };
-    std::vector<Interface> wanted_interfaces() const;
+    struct Wanted {
+        std::vector<Interface> interfaces;
+        bool complete = true;  ///< false: the kernel could not be asked about all of them
+    };
+    Wanted wanted_interfaces() const;
     void attach_wanted();
     void renew_mac(int ifindex);
     void work_off_hops();

@@ -122,6 +122,7 @@ std::vector<ReloadPlan::Step> service_steps(const model::Model& from, const mode
                 break;
             case model::Change::Kind::RemoveService:
                 step.what = ReloadPlan::What::Remove;
+                step.details.emplace_back("its connections are cut off");
                 break;
         }
         step.object = "virtual_server";

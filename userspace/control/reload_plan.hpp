@@ -30,13 +30,17 @@ struct ReloadPlan {
     std::vector<std::string> warnings;   ///< diagnostics that the running file does not have
     std::uint64_t open_connections = 0;  ///< flows in the table; none of them moves
     std::uint64_t running_out = 0;       ///< those of them that are of removed real servers
+    std::uint64_t cut_off = 0;           ///< those of them that are of removed services
 };
 
 constexpr std::string_view to_string(ReloadPlan::What what) {
     switch (what) {
-        case ReloadPlan::What::Add: return "add";
-        case ReloadPlan::What::Change: return "change";
-        case ReloadPlan::What::Remove: return "remove";
+        case ReloadPlan::What::Add:
+            return "add";
+        case ReloadPlan::What::Change:
+            return "change";
+        case ReloadPlan::What::Remove:
+            return "remove";
     }
     return "?";
 }

@@ -30,15 +30,14 @@ RoleProcess::~RoleProcess() {
 }
 
 Result<> RoleProcess::start() {
-    auto watch = loop_.every(Seconds(1), [this](TimePoint now) {
-        if (pid_ <= 0 || stopping_ || now - last_heard_ < kSilence) return;
+    auto watch = loop_.every(Seconds(1), [this](TimePoint) {
+        if (pid_ <= 0 || stopping_ || !silence_.on_second()) return;
         callbacks_.say(true,
                        fmt::format("process {} ({}) has not answered for {} s; killing it",
                                    role_,
                                    pid_,
                                    kSilence.count()));
         ::kill(pid_, SIGKILL);
-        last_heard_ = now;
     });
     if (!watch) return fail(std::move(watch.error()));
     watch_ = std::move(*watch);
@@ -73,7 +72,8 @@ Result<> RoleProcess::spawn() {
         ::_exit(127);
     }
     pid_ = pid;
-    started_at_ = last_heard_ = loop_.now();
+    started_at_ = loop_.now();
+    silence_.heard();
     auto exit = loop_.child(pid, [this](EventLoop::ChildExit how) { on_exit(how); });
     if (!exit) return fail(std::move(exit.error()));
     exit_ = std::move(*exit);
@@ -105,7 +105,7 @@ Result<> RoleProcess::send(const ipc::Message& message, int attached) {
 }
 
 void RoleProcess::on_message(ipc::Message message) {
-    last_heard_ = loop_.now();
+    silence_.heard();
     if (std::holds_alternative<ipc::Heartbeat>(message)) return;
     callbacks_.message(std::move(message));
 }

@@ -24,6 +24,24 @@ namespace vipd::control {
 /// How long to wait before start number `restarts` + 1: 0, 1, 2, 4 ... 60 s.
 Seconds restart_delay(std::uint32_t restarts);
 
+/// Whether a role hangs. Counts the seconds in which we ran and it was not heard: after a pause of
+/// this whole machine, or of core alone, what it has said waits to be read.
+class SilenceWatch {
+  public:
+    explicit SilenceWatch(unsigned limit) : limit_(limit) {}
+    void heard() { silent_ = 0; }
+    /// Once a second; true: it has been silent for too long. The count starts anew then.
+    bool on_second() {
+        if (++silent_ <= limit_) return false;
+        silent_ = 0;
+        return true;
+    }
+
+  private:
+    unsigned limit_;
+    unsigned silent_ = 0;
+};
+
 class RoleProcess {
   public:
     struct Callbacks {
@@ -84,7 +102,7 @@ class RoleProcess {
     EventLoop::Source restart_;
     EventLoop::Source watch_;
     EventLoop::Source patience_;
-    TimePoint last_heard_;
+    SilenceWatch silence_{static_cast<unsigned>(kSilence.count())};
     TimePoint started_at_;
     std::uint32_t restarts_ = 0;  ///< in all, for status
     std::uint32_t in_a_row_ = 0;

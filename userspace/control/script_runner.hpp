@@ -25,6 +25,7 @@ struct ScriptJob {
     std::string group;   ///< "" = the user's first
     Nanos timeout{0};    ///< 0 = none
     bool vital = false;  ///< may use the places that are kept from the others
+    bool operator==(const ScriptJob&) const = default;
 };
 
 struct ScriptResult {

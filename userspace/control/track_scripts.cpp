@@ -46,21 +46,30 @@ Result<> TrackScripts::configure(const config::Config& config) {
     std::map<std::string, Entry> entries;
     for (const auto& script : config.scripts) {
         if (!tracked.contains(script.name)) continue;
-        Entry entry;
-        entry.script = script;
         const Nanos timeout = script.timeout.set ? *script.timeout : *script.interval;
-        entry.job = make_job(script.script, config.global, timeout);
-        entry.job.vital = true;
-        entry.standing = initial_standing(*script.init_fail);
-        entry.generation = next_generation_++;
-        if (const auto old = entries_.find(script.name);
+        ScriptJob job = make_job(script.script, config.global, timeout);
+        job.vital = true;
+        const auto old = entries_.find(script.name);
+        const bool same_standing =
             old != entries_.end() && old->second.script.script == script.script &&
-            *old->second.script.rise == *script.rise && *old->second.script.fall == *script.fall)
-            entry.standing = old->second.standing;
+            *old->second.script.rise == *script.rise && *old->second.script.fall == *script.fall;
+        Entry entry;
+        // Its timer and its run go on: reloads faster than the script would never see a result.
+        if (same_standing && old->second.job == job &&
+            *old->second.script.interval == *script.interval) {
+            entry = std::move(old->second);
+        } else {
+            entry.job = std::move(job);
+            entry.standing =
+                same_standing ? old->second.standing : initial_standing(*script.init_fail);
+            entry.generation = next_generation_++;
+        }
+        entry.script = script;
         entries.insert_or_assign(script.name, std::move(entry));
     }
     entries_ = std::move(entries);
     for (auto& [name, entry] : entries_) {
+        if (entry.timer) continue;
         auto timer =
             loop_.every(*entry.script.interval, [this, key = name](TimePoint) { start(key); });
         if (!timer) return fail(std::move(timer.error()));

@@ -395,7 +395,7 @@ Result<> BpfDataplane::retire(RealId id) {
     config.port = entry->endpoint.port;
     registry_.retire(id, sweep_round_);
     vipd_real real = reals_[id];
-    real.flags &= ~VIPD_REAL_ALIVE;
+    real.flags |= VIPD_REAL_LEAVING;
     loads_.set_weight(id, 0);
     if (auto written = write_real(id, real); !written) return written;
     return write_config(id, config);
@@ -430,6 +430,8 @@ Result<> BpfDataplane::set_next_hop(const IpAddress& address, const std::optiona
     for (RealId id = 0; id < registry_.size(); ++id) {
         const RealRegistry::Entry* entry = registry_.entry(id);
         if (entry == nullptr || entry->endpoint.address != address || id >= reals_.size()) continue;
+        // Nobody looks for the way to a retired one any more; the last known is the best.
+        if (!hop && entry->state == RealRegistry::State::Retired) continue;
         vipd_real real = reals_[id];
         apply_hop(real, address);
         if (auto written = write_real(id, real); !written)

@@ -378,8 +378,11 @@ void Transition::on(const Handover& handover) {
 }
 
 void Transition::on(const PolicyChanged&) {
+    const Nanos before = m_.master_interval * policy_.down_timer_adverts + skew_time(m_, policy_);
     if (!m_.master || policy_.version == 2) m_.master_interval = policy_.advert_interval;
-    if (m_.state == State::Backup) m_.timer = now_ + master_down_interval(m_, policy_);
+    // Moved by what the interval has changed, not begun anew: reloads in a row would keep the node
+    // from ever taking over.
+    if (m_.state == State::Backup) m_.timer += master_down_interval(m_, policy_) - before;
     if (!policy_.grouped) m_.wants_master = false;
     if (m_.state != State::Master) return;
     act(SendAdvert{});

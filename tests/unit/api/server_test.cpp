@@ -266,7 +266,7 @@ TEST_F(ApiServer, TellsWhatAReloadWouldChange) {
     EXPECT_EQ(Json::parse(plan.body), Json::parse(R"({
         "steps": [{"what": "change", "object": "virtual_server", "name": "192.0.2.1:80/TCP",
                    "details": ["weight of 10.0.0.1:80: 1 -> 2"], "moved_share": 0.25}],
-        "warnings": [], "open_connections": 7, "running_out": 0})"));
+        "warnings": [], "open_connections": 7, "running_out": 0, "cut_off": 0})"));
     EXPECT_EQ(api.backend.reload_calls, 0);
     api.backend.reload_error = "keepalived.conf:3:1: missing '}'";
     EXPECT_EQ(post(socket_, "/v1/reload", R"({"dry_run": true})").status, 409);

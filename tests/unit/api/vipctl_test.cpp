@@ -25,7 +25,7 @@ TEST(VipctlReload, PlanIsReadAtAGlance) {
             {"what": "remove", "object": "virtual_server", "name": "192.0.2.1:82/TCP",
              "details": [], "moved_share": null}],
         "warnings": ["k.conf:3:1: warning: it is \u001b odd"],
-        "open_connections": 1000, "running_out": 20})");
+        "open_connections": 1000, "running_out": 20, "cut_off": 3})");
     EXPECT_EQ(render_plan(plan), R"(k.conf:3:1: warning: it is \x1b odd
 + virtual_server 192.0.2.1:81/TCP
     wlc, 2 real servers
@@ -33,10 +33,9 @@ TEST(VipctlReload, PlanIsReadAtAGlance) {
     weight of 10.0.0.1:80: 1 -> 2
     3.12 % of the new connections of real servers that stay go elsewhere
 - virtual_server 192.0.2.1:82/TCP
-Open connections: 1000, none moves; 20 run out on removed real servers
+Open connections: 1000; 20 run out on removed real servers; 3 are cut off with removed services
 )");
-    EXPECT_EQ(render_plan(Json::object()),
-              "Nothing would change.\nOpen connections: 0, none moves\n");
+    EXPECT_EQ(render_plan(Json::object()), "Nothing would change.\nOpen connections: 0\n");
 }
 
 TEST(VipctlStatus, SaysThatAReloadWaitsToBeConfirmed) {

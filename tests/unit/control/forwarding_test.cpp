@@ -141,5 +141,21 @@ TEST_F(ForwardingTest, ClaimsTheVipsUntilItLeaves) {
     EXPECT_TRUE(plane_->claims().empty());
 }
 
+TEST_F(ForwardingTest, InterfaceThatCannotBeAskedAboutStaysAttached) {
+    ASSERT_TRUE(forwarding_->configure(config_, false));
+    ASSERT_EQ(plane_->attached().size(), 1U);
+    // "links", then "link_by_name eth0".
+    for (const std::size_t call : {1U, 2U}) {
+        forwarding_->on_link_event({LinkEvent::Kind::Link, 2, {}, false});
+        links_.fail_call(call, ENOBUFS);
+        forwarding_->on_second(loop_.now());
+        EXPECT_EQ(plane_->attached().size(), 1U) << call;
+    }
+    // It looks again by itself, and then it is seen to be gone.
+    links_.table.clear();
+    forwarding_->on_second(loop_.now());
+    EXPECT_TRUE(plane_->attached().empty());
+}
+
 }  // namespace
 }  // namespace vipd::control

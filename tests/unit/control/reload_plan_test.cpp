@@ -56,7 +56,11 @@ TEST(ReloadPlan, AdditionsThenChangesThenRemovals) {
                                 {"scheduler: mh -> rr", "TCP timeout, s: 900 -> 60"},
                                 {}}));
     EXPECT_EQ(steps[2],
-              (ReloadPlan::Step{What::Remove, "virtual_server", "192.0.2.1:80/TCP", {}, {}}));
+              (ReloadPlan::Step{What::Remove,
+                                "virtual_server",
+                                "192.0.2.1:80/TCP",
+                                {"its connections are cut off"},
+                                {}}));
 }
 
 TEST(ReloadPlan, RealServersOneByOne) {

@@ -418,6 +418,16 @@ TEST(VrrpReload, BackupTakesTheNewInterval) {
     EXPECT_EQ(script.until_wake(), Seconds(12) + kSkew100);
 }
 
+TEST(VrrpReload, ReloadsInARowDoNotKeepABackupFromTakingOver) {
+    Script script = started(Script::v2(100));
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(script.pass(Seconds(1)), "");
+        EXPECT_EQ(script.give(PolicyChanged{}), "");
+    }
+    EXPECT_EQ(script.until_wake(), kSkew100);
+    EXPECT_EQ(script.pass(kSkew100), kBecomesMaster);
+}
+
 TEST(VrrpStop, MasterResignsBeforeTheVipsGo) {
     Script script = master();
     EXPECT_EQ(script.give(Shutdown{}), "resign, remove");
