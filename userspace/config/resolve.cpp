@@ -125,6 +125,7 @@ void settle_authentication(Parsing& parsing, VrrpInstance& instance) {
     else
         return;
     instance.auth_pass.value.clear();
+    instance.auth_pass.set = false;  // as if none had been given, but with its place
 }
 
 /// RFC 3768: whole seconds up to 255; RFC 5798: centiseconds up to 40.95 s.
