@@ -27,6 +27,7 @@ enum LongOnly : int {
     kFlushLog,
     kIgnoreSigint,
     kResume,
+    kDumpConfig,
 };
 
 constexpr std::array kLongOptions{
@@ -65,6 +66,7 @@ constexpr std::array kLongOptions{
     option{"config-test", optional_argument, nullptr, 't'},
     option{"version", no_argument, nullptr, 'v'},
     option{"help", no_argument, nullptr, 'h'},
+    option{"dump-config", no_argument, nullptr, kDumpConfig},
     option{"detach", no_argument, nullptr, kDetach},
     option{"instance", required_argument, nullptr, kInstance},
     option{"debug", no_argument, nullptr, kDebug},
@@ -160,6 +162,8 @@ std::string usage() {
            "run,\n"
            "                            6 script security; with several -f also compare them as "
            "peers\n"
+           "      --dump-config         print the configuration as it was understood, in its own\n"
+           "                            language, and exit as -t does; not if it has errors\n"
            "  -n, --dont-fork           stay in the foreground\n"
            "  -l, --log-console         log to stderr instead of syslog or the journal\n"
            "  -D, --log-detail          log more (the same as --debug)\n"
@@ -286,6 +290,9 @@ Result<Options> parse_options(int argc, char** argv) {
             case 'h':
                 options.action = Options::Action::Help;
                 return options;
+            case kDumpConfig:
+                options.action = Options::Action::DumpConfig;
+                break;
             case kDetach:
                 options.action = Options::Action::Detach;
                 break;
@@ -313,8 +320,9 @@ Result<Options> parse_options(int argc, char** argv) {
         options.vrrp = vrrp_only;
         options.check = check_only;
     }
-    if (options.action == Options::Action::Run && options.files.size() > 1)
-        return fail("several -f are for -t only");
+    const bool one_file =
+        options.action == Options::Action::Run || options.action == Options::Action::DumpConfig;
+    if (one_file && options.files.size() > 1) return fail("several -f are for -t only");
     if (options.log.target != log::Target::File) {
         if (options.console)
             options.log.target = log::Target::Console;
