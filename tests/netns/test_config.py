@@ -34,6 +34,33 @@ def test_config_test_exits_like_keepalived(tmp_path, name, text, status):
     assert done.returncode == status, done.stderr
 
 
+def dump_config(path):
+    return subprocess.run([build_path("bin/vipd"), "--dump-config", "-f", str(path)],
+                          capture_output=True, text=True, timeout=30)
+
+
+def test_dumped_config_is_a_configuration_that_is_dumped_the_same(tmp_path):
+    path = tmp_path / "first.conf"
+    path.write_text("$PRIORITY=77\n" + GOOD.replace("priority 100", "priority $PRIORITY\n"
+                                                    "    notify_master /none/such"))
+    first = dump_config(path)
+    assert first.returncode == 0, first.stderr
+    assert "will not run" in first.stderr
+    assert "    priority 77\n" in first.stdout
+    assert "    notify_master /none/such\n" in first.stdout
+    again = tmp_path / "again.conf"
+    again.write_text(first.stdout)
+    assert dump_config(again).stdout == first.stdout
+
+
+def test_config_with_errors_is_not_dumped(tmp_path):
+    path = tmp_path / "typo.conf"
+    path.write_text(GOOD.replace("priority 100", "priorty 100"))
+    done = dump_config(path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "priorty" in done.stderr
+
+
 def test_config_test_of_a_missing_file_exits_4(tmp_path):
     done = check_config(str(tmp_path / "none.conf"))
     assert done.returncode == 4

@@ -50,6 +50,7 @@ struct Vipd {
     Value<std::string> sync_key_file;          ///< sync { key_file PATH }
     Value<IpAddress> sync_bind;                ///< sync { bind A }
     Value<std::uint16_t> sync_port{8849};      ///< sync { port N }
+    bool operator==(const Vipd&) const = default;
 };
 
 struct Config {
@@ -78,6 +79,7 @@ struct Config {
     std::string net_namespace_ipvs;
     Value<bool> use_pid_dir{false};
     Value<Nanos> child_wait_time{Seconds(5)};
+    bool operator==(const Config&) const = default;
 };
 
 /// Neither instances nor services: a file that was cut short, most likely.

@@ -15,6 +15,7 @@ struct SyncDaemon {  ///< lvs_sync_daemon
     std::uint8_t ttl = 1;
     IpAddress group;
     Location at;
+    bool operator==(const SyncDaemon&) const = default;
 };
 
 struct Smtp {  ///< mail alerts
@@ -27,12 +28,14 @@ struct Smtp {  ///< mail alerts
     Value<bool> no_email_faults{false};
     // Unset: instances and groups no, real servers yes, virtual servers no.
     Value<bool> alert, alert_vrrp, alert_checker;
+    bool operator==(const Smtp&) const = default;
 };
 
 struct NotifyFifo {
     Value<std::string> path;
     std::optional<Script> script;
     std::string user, group;  ///< owner of a FIFO that had to be made
+    bool operator==(const NotifyFifo&) const = default;
 };
 
 /// Scheduling of one of the processes (vrrp_*, checker_*, bfd_*).
@@ -43,12 +46,14 @@ struct ProcessSettings {
     Value<std::vector<std::uint32_t>> cpu_affinity;
     Value<bool> no_swap{false};
     Value<std::string> name;
+    bool operator==(const ProcessSettings&) const = default;
 };
 
 struct Snmp {
     Value<std::string> socket;
     Value<bool> vrrp{false}, checker{false}, rfcv2{false}, rfcv3{false}, traps{false};
     Value<Nanos> vs_stats_interval{Seconds(5)}, rs_stats_interval{Seconds(5)};
+    bool operator==(const Snmp&) const = default;
 };
 
 struct GlobalDefs {
@@ -131,6 +136,7 @@ struct GlobalDefs {
     Value<std::string> state_dump_file, stats_dump_file, json_dump_file;
     Value<std::uint8_t> json_version{1};
     Value<std::string> iproute_usr_dir, iproute_etc_dir;
+    bool operator==(const GlobalDefs&) const = default;
 };
 
 }  // namespace vipd::config

@@ -14,6 +14,7 @@ struct CheckTiming {
     std::uint32_t retry = 1;
     Nanos delay_before_retry{Seconds(1)};
     Nanos warmup{Seconds(-1)};  ///< < 0: a random part of delay_loop
+    bool operator==(const CheckTiming&) const = default;
 };
 
 struct HttpUrl {
@@ -29,6 +30,7 @@ struct HttpUrl {
     std::uint32_t regex_stack_start = 0, regex_stack_max = 0;
     bool tls_compliant = false;
     Location at;
+    bool operator==(const HttpUrl&) const = default;
 };
 
 struct Checker {
@@ -63,6 +65,7 @@ struct Checker {
     std::string track_file;                                      // File
     int file_weight = 1;                                         // File
     bool file_reverse = false;                                   // File
+    bool operator==(const Checker&) const = default;
 };
 
 /// `type ipip|gue port N|gre [nocsum|csum|remcsum]` of TUN.
@@ -89,6 +92,7 @@ struct RealServer {
     Value<std::string> snmp_name;
     std::vector<Checker> checkers;
     std::optional<Script> notify_up, notify_down;
+    bool operator==(const RealServer&) const = default;
 };
 
 /// One of the services that a virtual_server stands for.
@@ -96,6 +100,7 @@ struct ServiceMember {
     ServiceKey key;
     std::vector<ServiceKey> also;  ///< of a fwmark: what else carries it, in order
     std::uint32_t mark = 0;        ///< 0: it is no fwmark's
+    bool operator==(const ServiceMember&) const = default;
 };
 
 struct VirtualServer {
@@ -137,6 +142,7 @@ struct VirtualServer {
     std::vector<RealServer> real_servers;
     /// False: a warning said why vipd does not forward it yet (NAT, IPv6, SCTP).
     bool forwarded = true;
+    bool operator==(const VirtualServer&) const = default;
 };
 
 /// `A [PORT]`, `A.B.C.1-10 [PORT]`, `A-B [PORT]`, `A/M [PORT]`: consecutive addresses.
@@ -145,6 +151,7 @@ struct AddressRange {
     std::uint32_t count = 1;
     std::uint16_t port = 0;
     Location at;
+    bool operator==(const AddressRange&) const = default;
 };
 
 /// vipd { fwmark N { A [PORT] PROTOCOL ... } }: what carries the mark.
@@ -154,8 +161,10 @@ struct Fwmark {
     struct Carrier {
         AddressRange range;
         Protocol protocol = Protocol::Tcp;
+        bool operator==(const Carrier&) const = default;
     };
     std::vector<Carrier> carriers;
+    bool operator==(const Fwmark&) const = default;
 };
 
 struct VirtualServerGroup {
@@ -166,12 +175,15 @@ struct VirtualServerGroup {
         std::uint32_t value = 0;
         Family family = Family::None;  ///< None: the virtual_server's
         Location at;
+        bool operator==(const Mark&) const = default;
     };
     std::vector<Mark> marks;
+    bool operator==(const VirtualServerGroup&) const = default;
 };
 
 struct Ssl {  ///< the client's side of SSL_GET
     Value<std::string> password, ca, certificate, key;
+    bool operator==(const Ssl&) const = default;
 };
 
 }  // namespace vipd::config

@@ -32,6 +32,14 @@ void read_device_name(Parsing& parsing, const Word& word, VirtualDevice& device)
     else if (!device.name.empty())
         parsing.reporter.error(word,
                                fmt::format("{} is a second name; ignored", quoted(word.text)));
+    else if (const auto [first, is_new] =
+                 parsing.defined.try_emplace("device " + word.text, word.line);
+             !is_new)
+        parsing.reporter.complaint(
+            word,
+            fmt::format("device {} has been named in line {} already; the name is ignored",
+                        quoted(word.text),
+                        first->second));
     else
         device.name = word.text;
 }

@@ -123,6 +123,8 @@ void parse_smtp_server(Parsing& parsing, GlobalDefs& global, const Statement& li
 }
 
 void parse_mail_addresses(Parsing& parsing, GlobalDefs& global, const Statement& block) {
+    if (block.body.empty())
+        parsing.reporter.complaint(block.head(), "notification_email is empty: no mail is sent");
     for (const auto& line : block.body) {
         Value<std::string> address(line.head().text);
         address.at = parsing.reporter.at(line.head());

@@ -260,7 +260,8 @@ class RouteLine {
             return;
         }
         has_destination_ = true;
-        any_ = prefix->length == 0 && word.text.find('/') == std::string::npos;
+        any_ = prefix->length == 0 && word.text.find('/') == std::string::npos &&
+               word.text != "default6";
         route_.destination = *prefix;
         if (any_) return;
         if (!family_known_) route_.family = prefix->address.family();
@@ -382,8 +383,8 @@ class RouteLine {
                                 "write no_track to keep it");
             route_.protocol.reset();
         }
-        if (!route_.no_track && route_.type == RTN_UNICAST && route_.device.empty() &&
-            route_.next_hops.empty())
+        // The interfaces of next hops do not count for that: keepalived compares the route's own.
+        if (!route_.no_track && route_.type == RTN_UNICAST && route_.device.empty())
             reporter_.complaint(first, "a route without an interface cannot be tracked");
         return std::move(route_);
     }

@@ -56,6 +56,10 @@ class RuleLine {
             return;
         }
         if (to->length == 0 && word->text.find('/') == std::string::npos) {
+            if (word->text == "default6" && !family_known_) {
+                rule_.family = Family::V6;
+                family_known_ = true;
+            }
             to.reset();
             return;
         }

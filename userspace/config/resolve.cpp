@@ -13,10 +13,11 @@ namespace vipd::config {
 
 namespace {
 
-/// Instances and scripts by name.
+/// Instances and scripts by name, and the names of what else is tracked.
 struct Names {
     std::map<std::string_view, std::size_t> instances;
     std::map<std::string_view, std::size_t> scripts;
+    std::set<std::string_view> files, processes, bfds;
 };
 
 template <class T>
@@ -125,6 +126,7 @@ void settle_authentication(Parsing& parsing, VrrpInstance& instance) {
     else
         return;
     instance.auth_pass.value.clear();
+    instance.auth_pass.set = false;  // as if none had been given, but with its place
 }
 
 /// RFC 3768: whole seconds up to 255; RFC 5798: centiseconds up to 40.95 s.
@@ -192,6 +194,10 @@ void settle_transport(Parsing& parsing, VrrpInstance& instance) {
             parsing, instance.device.at, "with unicast_peer use_vmac needs vmac_xmit_base; set");
         instance.vmac_xmit_base.value = true;
     }
+    if (*instance.promote_secondaries && instance.device.kind == VirtualDevice::Kind::Macvlan)
+        complain(parsing,
+                 instance.promote_secondaries,
+                 "a use_vmac device has promote_secondaries in any case; ignored");
     if (!instance.unicast_peers.empty()) {
         if (instance.interface.value.empty() && !instance.unicast_src_ip.set)
             fault(parsing,
@@ -210,7 +216,24 @@ void settle_transport(Parsing& parsing, VrrpInstance& instance) {
               fmt::format("vrrp_instance {} has no interface", quoted(instance.name)));
 }
 
+void drop_unknown(Parsing& parsing,
+                  const std::set<std::string_view>& known,
+                  const char* what,
+                  std::vector<TrackedObject>& list) {
+    std::erase_if(list, [&](const TrackedObject& tracked) {
+        if (known.contains(tracked.name)) return false;
+        if (!parsing.faulty.contains(tracked.name))
+            fault(parsing,
+                  tracked.at,
+                  fmt::format("there is no {} {}; ignored", what, quoted(tracked.name)));
+        return true;
+    });
+}
+
 void settle_tracking(Parsing& parsing, const Names& names, VrrpInstance& instance) {
+    drop_unknown(parsing, names.files, "track_file", instance.track_files);
+    drop_unknown(parsing, names.processes, "vrrp_track_process", instance.track_processes);
+    drop_unknown(parsing, names.bfds, "bfd_instance", instance.track_bfds);
     std::erase_if(instance.track_interfaces, [&](const TrackedInterface& tracked) {
         if (tracked.name != *instance.interface) return false;
         complain(parsing,
@@ -356,6 +379,9 @@ void resolve_vrrp(Parsing& parsing) {
     Names names;
     for (std::size_t at = 0; at < config.scripts.size(); ++at)
         names.scripts.emplace(config.scripts[at].name, at);
+    for (const auto& file : config.track_files) names.files.insert(file.name);
+    for (const auto& process : config.track_processes) names.processes.insert(process.name);
+    for (const auto& bfd : config.bfd_instances) names.bfds.insert(bfd.name);
     std::erase_if(config.instances, [&](VrrpInstance& instance) {
         inherit_globals(parsing, instance);
         if (is_v6(instance)) instance.version.value = 3;  // version 2 (RFC 3768) is for IPv4

@@ -20,6 +20,7 @@ struct VipAddress {
     bool no_track = false;                            ///< its removal by others is no fault
     std::string track_group;                          ///< static_ipaddress only
     Location at;
+    bool operator==(const VipAddress&) const = default;
 };
 
 /// One of RTAX_*: mtu, advmss, hoplimit, rtt ...; times in the kernel's units (rtt 1/8 ms,
@@ -52,6 +53,7 @@ struct NextHop {
     bool onlink = false;
     std::optional<std::uint32_t> realms;
     Encapsulation encapsulation;
+    bool operator==(const NextHop&) const = default;
 };
 
 struct Route {
@@ -84,6 +86,7 @@ struct Route {
     bool no_track = false;
     std::string track_group;  ///< static_routes only
     Location at;
+    bool operator==(const Route&) const = default;
 };
 
 struct Rule {
@@ -108,6 +111,7 @@ struct Rule {
     bool no_track = false;
     std::string track_group;  ///< static_rules only
     Location at;
+    bool operator==(const Rule&) const = default;
 };
 
 }  // namespace vipd::config

@@ -84,6 +84,7 @@ std::optional<IpPrefix> read_network(Reporter& reporter, const Word& word, Famil
         const bool v6 = family == Family::V6;
         return IpPrefix{*IpAddress::parse(v6 ? "::" : "0.0.0.0"), 0};
     }
+    if (word.text == "default6") return IpPrefix{*IpAddress::parse("::"), 0};
     auto prefix = IpPrefix::parse(word.text);
     if (!prefix)
         reporter.error(word, fmt::format("{} is not an IP address or network", quoted(word.text)));

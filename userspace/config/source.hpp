@@ -20,6 +20,8 @@ struct Location {
     std::uint32_t line = 0;
     std::uint32_t column = 0;
     std::string to_string() const;  ///< "FILE:12:5"
+    /// Places are no part of what a file says: models are compared without them.
+    bool operator==(const Location&) const { return true; }
 };
 
 /// A value with its place in the file; `set` tells a written value from a default.
@@ -33,6 +35,7 @@ struct Value {
     Value(T initial) : value(std::move(initial)) {}  // NOLINT: a default reads as its value
     const T& operator*() const { return value; }
     const T* operator->() const { return &value; }
+    bool operator==(const Value&) const = default;
 };
 
 /// A command with its user, from a quoted string (keepalived.md 3.14). argv[0] is as written.

@@ -125,6 +125,12 @@ std::optional<bool> read_flag(Reporter& reporter, const Statement& statement) {
 
 std::optional<IpAddress> read_address(Reporter& reporter, const Word& word) {
     auto address = IpAddress::parse(word.text);
+    if (const auto prefix = IpPrefix::parse(word.text); !address && prefix) {
+        reporter.warning(word,
+                         fmt::format("an address without a prefix length is expected; {} is used",
+                                     prefix->address.to_string()));
+        address = prefix->address;
+    }
     if (!address)
         reporter.error(word, fmt::format("{} is not an IP address; ignored", quoted(word.text)));
     return address;

@@ -12,6 +12,7 @@ struct TrackedScript {
     std::optional<int> weight;  ///< unset: the script's own
     bool reverse = false;
     Location at;
+    bool operator==(const TrackedScript&) const = default;
 };
 using TrackedObject = TrackedScript;
 
@@ -20,6 +21,7 @@ struct TrackedInterface {
     int weight = 0;
     bool reverse = false;
     Location at;
+    bool operator==(const TrackedInterface&) const = default;
 };
 
 struct Notify {
@@ -27,12 +29,14 @@ struct Notify {
     std::optional<Script> deleted, master_rx_lower_pri;  ///< instances only
     Value<bool> priority_changes;                        ///< unset: global_defs' value
     Value<bool> smtp_alert;                              ///< unset: global_defs' value
+    bool operator==(const Notify&) const = default;
 };
 
 struct UnicastPeer {
     IpAddress address;
     std::optional<std::uint8_t> min_ttl, max_ttl;
     Location at;
+    bool operator==(const UnicastPeer&) const = default;
 };
 
 /// use_vmac and use_ipvlan: a device of the instance's own.
@@ -47,6 +51,7 @@ struct VirtualDevice {
     bool netlink_notify = false;         ///< netlink_notify_msg
     std::optional<std::uint32_t> group;  ///< link group
     Location at;
+    bool operator==(const VirtualDevice&) const = default;
 };
 
 /// auth_hmac: a trailer of HMAC-SHA256.
@@ -55,6 +60,7 @@ struct HmacAuth {
         std::uint8_t id = 0;
         std::string secret;  ///< as written: hex:..., file:... or the text itself
         Location at;
+        bool operator==(const Key&) const = default;
     };
     std::vector<Key> keys;
     Value<std::uint8_t> active_key{0};
@@ -62,6 +68,7 @@ struct HmacAuth {
     Value<bool> monotonic{false};         ///< anti_replay monotonic
     enum class Mode : std::uint8_t { Enforce, Permissive, ReceiveOnly };
     Value<Mode> mode{Mode::Enforce};
+    bool operator==(const HmacAuth&) const = default;
 };
 
 struct VrrpInstance {
@@ -126,6 +133,7 @@ struct VrrpInstance {
     Value<std::uint32_t> kernel_rx_buf_size{0};
     Value<std::uint8_t> debug{0};
     Notify notify;
+    bool operator==(const VrrpInstance&) const = default;
 };
 
 struct SyncGroup {
@@ -137,6 +145,7 @@ struct SyncGroup {
     std::vector<TrackedObject> track_files, track_processes, track_bfds;
     Value<bool> tracking_weight{false};  ///< sync_group_tracking_weight
     Notify notify;
+    bool operator==(const SyncGroup&) const = default;
 };
 
 struct VrrpScript {
@@ -150,6 +159,7 @@ struct VrrpScript {
     Value<std::uint32_t> rise{1};
     Value<std::uint32_t> fall{1};
     Value<bool> init_fail{false};
+    bool operator==(const VrrpScript&) const = default;
 };
 
 struct TrackFile {
@@ -160,6 +170,7 @@ struct TrackFile {
     Value<bool> reverse{false};
     Value<int> initial{0};  ///< init_file; set: the file is made if it does not exist
     bool overwrite = false;
+    bool operator==(const TrackFile&) const = default;
 };
 
 struct TrackProcess {
@@ -176,6 +187,7 @@ struct TrackProcess {
     Value<Nanos> fork_delay{Seconds(0)};
     Value<Nanos> terminate_delay{Seconds(0)};
     Value<bool> full_command{false};
+    bool operator==(const TrackProcess&) const = default;
 };
 
 struct BfdInstance {
@@ -192,24 +204,28 @@ struct BfdInstance {
     Value<int> weight{0};
     Value<bool> reverse{false};
     Value<bool> vrrp{false}, checker{false};  ///< neither set: both
+    bool operator==(const BfdInstance&) const = default;
 };
 
 struct GarpGroup {
     Location at;
     Value<Nanos> garp_interval{Nanos(0)}, gna_interval{Nanos(0)};
     std::vector<Value<std::string>> interfaces;
+    bool operator==(const GarpGroup&) const = default;
 };
 
 struct TrackGroup {
     std::string name;
     Location at;
     std::vector<Value<std::string>> members;
+    bool operator==(const TrackGroup&) const = default;
 };
 
 struct UpDownDelay {  ///< a line of interface_up_down_delays
     std::string interface;
     Nanos down{0}, up{0};
     Location at;
+    bool operator==(const UpDownDelay&) const = default;
 };
 
 struct Linkbeat {  ///< a line of linkbeat_interfaces
@@ -217,6 +233,7 @@ struct Linkbeat {  ///< a line of linkbeat_interfaces
     enum class Method : std::uint8_t { Any, Mii, Ethtool, Ioctl };
     Method method = Method::Any;
     Location at;
+    bool operator==(const Linkbeat&) const = default;
 };
 
 }  // namespace vipd::config

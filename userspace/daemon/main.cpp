@@ -62,6 +62,8 @@ int main(int argc, char** argv) {
         }
         case Options::Action::Test:
             return test_configuration(*options);
+        case Options::Action::DumpConfig:
+            return dump_configuration(*options);
         case Options::Action::Detach:
             return detach(*options);
         case Options::Action::Run:

@@ -28,6 +28,7 @@ enum LongOnly : int {
     kIgnoreSigint,
     kResume,
     kLint,
+    kDumpConfig,
 };
 
 constexpr std::array kLongOptions{
@@ -67,6 +68,7 @@ constexpr std::array kLongOptions{
     option{"lint", no_argument, nullptr, kLint},
     option{"version", no_argument, nullptr, 'v'},
     option{"help", no_argument, nullptr, 'h'},
+    option{"dump-config", no_argument, nullptr, kDumpConfig},
     option{"detach", no_argument, nullptr, kDetach},
     option{"instance", required_argument, nullptr, kInstance},
     option{"debug", no_argument, nullptr, kDebug},
@@ -164,6 +166,8 @@ std::string usage() {
            "peers\n"
            "      --lint                check, and remark on what would run and be regretted "
            "(then 5)\n"
+           "      --dump-config         print the configuration as it was understood, in its own\n"
+           "                            language, and exit as -t does; not if it has errors\n"
            "  -n, --dont-fork           stay in the foreground\n"
            "  -l, --log-console         log to stderr instead of syslog or the journal\n"
            "  -D, --log-detail          log more (the same as --debug)\n"
@@ -294,6 +298,9 @@ Result<Options> parse_options(int argc, char** argv) {
             case 'h':
                 options.action = Options::Action::Help;
                 return options;
+            case kDumpConfig:
+                options.action = Options::Action::DumpConfig;
+                break;
             case kDetach:
                 options.action = Options::Action::Detach;
                 break;
@@ -321,8 +328,9 @@ Result<Options> parse_options(int argc, char** argv) {
         options.vrrp = vrrp_only;
         options.check = check_only;
     }
-    if (options.action == Options::Action::Run && options.files.size() > 1)
-        return fail("several -f are for -t only");
+    const bool one_file =
+        options.action == Options::Action::Run || options.action == Options::Action::DumpConfig;
+    if (one_file && options.files.size() > 1) return fail("several -f are for -t only");
     if (options.log.target != log::Target::File) {
         if (options.console)
             options.log.target = log::Target::Console;

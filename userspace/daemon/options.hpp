@@ -13,7 +13,7 @@
 namespace vipd::daemon {
 
 struct Options {
-    enum class Action : std::uint8_t { Run, Test, Detach, Signum, Version, Help };
+    enum class Action : std::uint8_t { Run, Test, DumpConfig, Detach, Signum, Version, Help };
     Action action = Action::Run;
     std::vector<std::string> files;  ///< -f; empty: the default path
     std::string test_output;         ///< -t=FILE; empty: stderr

@@ -5,6 +5,7 @@
 #include "userspace/base/replace_file.hpp"
 #include "userspace/config/compare.hpp"
 #include "userspace/config/lint.hpp"
+#include "userspace/config/writer.hpp"
 #include "userspace/control/core.hpp"
 #include "userspace/daemon/dumps.hpp"
 #include "userspace/daemon/sandbox.hpp"
@@ -388,6 +389,33 @@ int test_configuration(const Options& options) {
     }
     if (out != stderr) std::fclose(out);
     return status;
+}
+
+int dump_configuration(const Options& options) {
+    if (!options.net_namespace.empty()) {
+        if (auto entered = enter_net_namespace(options.net_namespace); !entered) {
+            fmt::print(stderr, "vipd: {}\n", entered.error().message);
+            return kTestCannotRun;
+        }
+    }
+    const auto loaded = control::load_config(config_path(options), options.config_id);
+    if (!loaded) {
+        fmt::print(stderr, "vipd: {}\n", loaded.error().message);
+        return kTestCannotRun;
+    }
+    const auto& parsed = loaded->parsed;
+    for (const auto& diagnostic : parsed.diagnostics)
+        fmt::print(stderr, "{}\n", config::render(diagnostic));
+    const auto record = config::Record::decode(loaded->text);
+    if (record && !parsed.has(config::Severity::Error) && !parsed.has(config::Severity::Fatal)) {
+        // A notify script that cannot run on this machine has been reported; it stays in the text.
+        auto environment = control::host_environment(options.config_id);
+        environment.script_problem = nullptr;
+        environment.sources = record->replay();
+        const auto of_file = config::parse(record->text(), loaded->path, environment);
+        fmt::print("{}", config::to_text(of_file.config));
+    }
+    return parsed.exit_status();
 }
 
 int detach(const Options& options) {

@@ -18,6 +18,8 @@ inline constexpr int kTestCannotRun = 4;
 int run_core(const Options& options);
 /// vipd -t: 0, 4, 5 or 6.
 int test_configuration(const Options& options);
+/// vipd --dump-config: the model as text to stdout, diagnostics to stderr; exits as -t.
+int dump_configuration(const Options& options);
 /// vipd --detach: takes links and pins away that a stopped daemon left.
 int detach(const Options& options);
 

@@ -64,7 +64,10 @@ json_version 2
 }
 
 TEST(Model, InstanceWithEverything) {
-    const Parsed parsed = read(instance(R"(use_vmac vrrp.51 02:00:00:00:00:33 group 7
+    const Parsed parsed = read(
+        "track_file F {\nfile /f\n}\nvrrp_track_process P {\nprocess p\n}\n"
+        "bfd_instance B {\nneighbor_ip 10.0.0.9\n}\n" +
+        instance(R"(use_vmac vrrp.51 02:00:00:00:00:33 group 7
 vmac_xmit_base
 accept
 mcast_dst_ip 224.0.0.99
@@ -163,7 +166,7 @@ default via 10.0.0.254 dev eth0 metric 5 onlink
 10.9.0.0/16 src 10.0.0.1 dev eth1 table 100 scope link mtu lock 1400 rtt 200ms
 blackhole 10.8.0.0/16
 2001:db8::/32 via fe80::1 dev eth0 pref high
-10.7.0.0/16 nexthop via 10.0.0.3 weight 2 nexthop via 10.0.0.4 dev eth1 onlink
+10.7.0.0/16 no_track nexthop via 10.0.0.3 weight 2 nexthop via 10.0.0.4 dev eth1 onlink
 10.6.0.0/16 encap mpls 100/200 via 10.0.0.5 dev eth0
 }
 static_rules {

@@ -88,9 +88,19 @@ TEST(Options, WhatIsNotDoneIsSaid) {
     EXPECT_THAT(parse({"-B", "-X", "-e", "-b", "/b"})->remarks, testing::IsEmpty());
 }
 
+TEST(Options, DumpConfigIsAnActionAndDumpConfASwitch) {
+    EXPECT_EQ(parse({"--dump-config", "-f", "/a"})->action, Options::Action::DumpConfig);
+    EXPECT_EQ(parse({"--dump-conf"})->action, Options::Action::Run);
+}
+
 TEST(Options, MistakesAreRefused) {
-    for (const auto& words : std::vector<std::vector<std::string>>{
-             {"--nosuch"}, {"-f"}, {"extra"}, {"-u", "9"}, {"-f", "/a", "-f", "/b"}})
+    for (const auto& words :
+         std::vector<std::vector<std::string>>{{"--nosuch"},
+                                               {"-f"},
+                                               {"extra"},
+                                               {"-u", "9"},
+                                               {"-f", "/a", "-f", "/b"},
+                                               {"--dump-config", "-f", "/a", "-f", "/b"}})
         EXPECT_FALSE(parse(words)) << words.front();
 }
 
