@@ -349,11 +349,11 @@ std::vector<Keyword> table() {
     flags(Done, kVrrp,
         "native_ipv6", "track_src_ip", "unicast_fault_no_peer", "check_unicast_src",
         "v3_checksum_as_v2", "lower_prio_no_advert", "higher_prio_send_advert",
-        "owner_ignore_adverts", "timer_expired_backup", "thread_timer_expired");
+        "owner_ignore_adverts", "timer_expired_backup", "thread_timer_expired", "accept");
     single(Done, kVrrp, "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat");
     flags(NotYet, kVrrp,
         "promote_secondaries", "old_unicast_checksum", "use_vmac_addr", "vmac_xmit_base",
-        "accept", "no_accept");
+        "no_accept");
     single(NotYet, kVrrp, "vrf", "kernel_rx_buf_size");
     any(NotYet, kVrrp, "use_vmac", "use_ipvlan");
     flags(Done, in(SyncGroup), "sync_group_tracking_weight");

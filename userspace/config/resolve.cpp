@@ -127,6 +127,27 @@ void settle_authentication(Parsing& parsing, VrrpInstance& instance) {
     instance.auth_pass.value.clear();
 }
 
+/// keepalived drops by nftables or iptables what comes to the addresses of a master that does not
+/// accept; here nothing does.
+void settle_accept(Parsing& parsing, VrrpInstance& instance) {
+    const bool owner = *instance.priority == 255;
+    if (*instance.strict && !instance.accept.set) instance.accept.value = false;
+    if (*instance.strict && *instance.accept && *instance.version == 2 && !owner) {
+        complain(parsing, instance.accept, "accept does not go with strict mode and version 2");
+        instance.accept.value = false;
+    }
+    if (*instance.accept || owner) return;
+    const Location at = instance.accept.set   ? instance.accept.at
+                        : instance.strict.set ? instance.strict.at
+                                              : instance.at;
+    parsing.reporter.warning(
+        parsing.reporter.word_at(at),
+        fmt::format("{} must not accept packets to its addresses, but vipd does not drop them: "
+                    "while it is master, what is for no virtual_server reaches this host, as with "
+                    "accept",
+                    quoted(instance.name)));
+}
+
 /// RFC 3768: whole seconds up to 255; RFC 5798: centiseconds up to 40.95 s.
 void settle_interval(Parsing& parsing, VrrpInstance& instance) {
     const Nanos unit = *instance.version == 3 ? Nanos(10'000'000) : Nanos(1'000'000'000);
@@ -362,6 +383,7 @@ void resolve_vrrp(Parsing& parsing) {
         settle_priority(parsing, instance);
         settle_preemption(parsing, instance);
         settle_authentication(parsing, instance);
+        settle_accept(parsing, instance);
         settle_interval(parsing, instance);
         if (*instance.virtual_router_id == 0)
             fault(parsing,
