@@ -290,6 +290,35 @@ void check_vrids(Parsing& parsing) {
     }
 }
 
+/// While its interface is down a master is not heard: the others have taken over by then, and it
+/// would come back as a second one.
+void check_down_delays(Parsing& parsing) {
+    for (const UpDownDelay& delay : parsing.config.up_down_delays) {
+        for (const VrrpInstance& instance : parsing.config.instances) {
+            if (*instance.interface != delay.interface) continue;
+            const Nanos most = (*instance.down_timer_adverts - 1) * *instance.advert_int;
+            if (delay.down < most) continue;
+            parsing.reporter.warning(
+                parsing.reporter.word_at(delay.at),
+                fmt::format("the down delay of {} should be less than {} s: then {} counts as "
+                            "lost for the others",
+                            quoted(delay.interface),
+                            std::chrono::duration<double>(most).count(),
+                            quoted(instance.name)));
+            break;
+        }
+    }
+}
+
+void check_track_groups(Parsing& parsing, const Names& names) {
+    for (const TrackGroup& group : parsing.config.track_groups)
+        for (const auto& member : group.members)
+            if (!names.instances.contains(*member) && !parsing.left_out_instances.contains(*member))
+                parsing.reporter.warning(
+                    parsing.reporter.word_at(member.at),
+                    fmt::format("there is no vrrp_instance {}; ignored", quoted(*member)));
+}
+
 /// Without sync_group_tracking_weight the members of a group have their configured priorities:
 /// trackers put them into FAULT or are of no use. Of a member, or of the group itself.
 template <class Owner>
@@ -402,6 +431,8 @@ void resolve_vrrp(Parsing& parsing) {
     for (std::size_t at = 0; at < config.instances.size(); ++at)
         names.instances.emplace(config.instances[at].name, at);
     check_vrids(parsing);
+    check_down_delays(parsing);
+    check_track_groups(parsing, names);
     std::map<std::string, std::string> group_of;
     for (auto& group : config.sync_groups) resolve_group(parsing, names, group, group_of);
     std::erase_if(config.sync_groups, [](const SyncGroup& group) { return group.members.empty(); });

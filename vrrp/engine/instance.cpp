@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <set>
 
 namespace vipd::vrrp {
 
@@ -56,6 +57,7 @@ std::vector<IpAddress> Instance::advertised() const {
 std::optional<TimePoint> Instance::wake() const {
     auto wake = next_wake(machine_);
     if (verify_at_ && (!wake || *verify_at_ < *wake)) wake = verify_at_;
+    if (extra_garp_at_ && (!wake || *extra_garp_at_ < *wake)) wake = extra_garp_at_;
     return wake;
 }
 
@@ -67,6 +69,7 @@ void Instance::deliver(const Event& event, TimePoint now) {
         last_transition_ = now;
         if (machine_.state == State::Master) ++counters_.become_master;
         if (before == State::Master) ++counters_.release_master;
+        restart_extra_garp(now);
     }
     const auto* resume = std::get_if<Resume>(&event);
     vip_set_.set_adopting(resume != nullptr && resume->as == State::Master);
@@ -179,6 +182,23 @@ void Instance::announce(std::span<const Vip> vips,
                settings_.name + "/send");
 }
 
+void Instance::restart_extra_garp(TimePoint now) {
+    extra_garp_at_.reset();
+    if (machine_.state == State::Master && settings_.garp_extra_interval > Nanos(0))
+        extra_garp_at_ = now + settings_.garp_extra_interval;
+}
+
+// Switches learn our MAC on the own interface from the adverts; elsewhere from nothing.
+void Instance::announce_elsewhere(TimePoint now) {
+    std::vector<Vip> first_of_each;
+    std::set<int> told{ifindex_};
+    for (const Vip& vip : settings_.vips) {
+        const Link* link = vip_set_.link_of(vip);
+        if (link != nullptr && told.insert(link->index).second) first_of_each.push_back(vip);
+    }
+    announce(first_of_each, 1, now, false);
+}
+
 void Instance::restore_vips(TimePoint now) {
     last_verify_ = now;
     std::vector<Vip> tracked;
@@ -214,6 +234,10 @@ void Instance::verify_vips_soon(TimePoint now) {
 
 void Instance::tick(TimePoint now) {
     if (next_wake(machine_) && *next_wake(machine_) <= now) deliver(Tick{}, now);
+    if (extra_garp_at_ && *extra_garp_at_ <= now) {
+        restart_extra_garp(now);
+        announce_elsewhere(now);
+    }
     if (verify_at_ && *verify_at_ <= now) {
         verify_at_.reset();
         if (machine_.state == State::Master) {
@@ -439,6 +463,9 @@ std::string Instance::look(std::span<const IpAddress> vips,
                            .up = state->second.up,
                            .value = file ? std::optional(state->second.value) : std::nullopt});
     }
+    for (const std::string& group : settings_.track_groups)
+        if (world_.failing_groups.contains(group))
+            fault = fmt::format("track_group {} lacks something that cannot be set", group);
     auto outcome = evaluate(settings_.policy.priority, tracked);
     deliver(PriorityChanged{outcome.priority}, now);
     return fault.empty() ? std::move(outcome.fault) : fault;
@@ -465,6 +492,7 @@ void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
     advertised_ = advertised();
     // The advert first: nothing that follows may make it late.
     deliver(PolicyChanged{}, now);
+    if (settings_.garp_extra_interval != old.garp_extra_interval) restart_extra_garp(now);
     // Whoever keeps our state by name would not find it.
     if (settings_.name != old.name) carry_out(ReportState{}, now);
     if (machine_.state != State::Master) return;

@@ -278,6 +278,24 @@ TEST(Accept, IsTheDefaultUnlessInStrictModeAndNotAcceptingIsAWarning) {
     EXPECT_EQ(said("priority 255\nno_accept").second.size(), 1U);
 }
 
+TEST(TrackGroup, NamesInstancesThatExist) {
+    const Parsed parsed = read(instance("") + "track_group G {\ngroup {\nVI_1 nobody\n}\n}\n");
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("10:6 warning: there is no vrrp_instance 'nobody'; ignored"));
+}
+
+TEST(UpDownDelays, ADownDelayIsLessThanWhatTheOthersWait) {
+    const auto with = [](const std::string& delay) {
+        return findings(
+            read(instance("advert_int 1") + "interface_up_down_delays {\neth0 " + delay + "\n}\n"));
+    };
+    EXPECT_THAT(with("1.9 30"), IsEmpty());
+    EXPECT_THAT(
+        with("2"),
+        ElementsAre(testing::HasSubstr(
+            "the down delay of 'eth0' should be less than 2 s: then 'VI_1' counts as lost")));
+}
+
 TEST(SyncGroup, MembersMustExistAndBelongToOneGroup) {
     const auto named = [](std::string_view name, std::string_view vrid) {
         return "vrrp_instance " + std::string(name) + " {\ninterface eth0\nvirtual_router_id " +
