@@ -15,6 +15,7 @@ namespace {
 // Two managers that each put their addresses back must not keep a core busy.
 constexpr Nanos kVerifyInterval = Seconds(1);
 constexpr Nanos kRetryInterval = Seconds(5);  // for a VIP that could not be set
+constexpr std::size_t kManyActions = 16;      // of one step
 
 std::uint64_t to_ns(TimePoint time) {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -44,6 +45,7 @@ Instance::Instance(World& world, InstanceSettings settings)
       vip_set_(world),
       routing_set_(world, settings_.name) {
     advertised_ = advertised();
+    actions_.reserve(kManyActions);
 }
 
 std::vector<IpAddress> Instance::advertised() const {
@@ -64,7 +66,8 @@ std::optional<TimePoint> Instance::wake() const {
 void Instance::deliver(const Event& event, TimePoint now) {
     const State before = machine_.state;
     announcing_.first_ns = 0;
-    const Actions actions = step(machine_, settings_.policy, event, now);
+    Actions actions = std::exchange(actions_, {});
+    step(machine_, settings_.policy, event, now, actions);
     if (machine_.state != before) {
         last_transition_ = now;
         if (machine_.state == State::Master) ++counters_.become_master;
@@ -75,6 +78,7 @@ void Instance::deliver(const Event& event, TimePoint now) {
     vip_set_.set_adopting(resume != nullptr && resume->as == State::Master);
     for (const Action& action : actions) carry_out(action, now);
     vip_set_.set_adopting(false);
+    actions_ = std::move(actions);
 }
 
 void Instance::carry_out(const Action& action, TimePoint now) {
@@ -115,18 +119,20 @@ void Instance::carry_out(const Action& action, TimePoint now) {
 
 void Instance::send_advert(std::uint8_t priority) {
     if (!port_ || !settings_.policy.primary) return;
-    const Advert advert{.version = settings_.policy.version,
-                        .vrid = settings_.vrid,
-                        .priority = priority,
-                        .interval = settings_.policy.advert_interval,
-                        .auth = settings_.auth,
-                        .ah = settings_.ah,
-                        .addresses = advertised_,
-                        .plain_checksum = settings_.plain_checksum};
+    outgoing_.version = settings_.policy.version;
+    outgoing_.vrid = settings_.vrid;
+    outgoing_.priority = priority;
+    outgoing_.interval = settings_.policy.advert_interval;
+    outgoing_.auth = settings_.auth;
+    outgoing_.ah = settings_.ah;
+    outgoing_.addresses = advertised_;
+    outgoing_.plain_checksum = settings_.plain_checksum;
+    const bool within_ah = settings_.ah && settings_.auth;
     if (settings_.ah) ah_sequence_ = ah_sequence_.value_or(world_.ah_sequence) + 1;
     const auto send_to = [&](const IpAddress& destination) {
-        auto bytes = encode(advert, settings_.policy.primary, destination, settings_.ttl);
-        if (settings_.ah && settings_.auth) bytes = add_ah(bytes, *settings_.auth, *ah_sequence_);
+        encode(outgoing_, settings_.policy.primary, destination, settings_.ttl, datagram_);
+        if (within_ah) add_ah(datagram_, *settings_.auth, *ah_sequence_, with_ah_);
+        const auto& bytes = within_ah ? with_ah_ : datagram_;
         if (auto sent = world_.transport.send(*port_, destination, bytes); !sent) {
             ++counters_.send_error;
             // A link that is down or gone has its own line.
@@ -277,7 +283,7 @@ Expected Instance::expected() const {
 }
 
 void Instance::receive(const Envelope& envelope, TimePoint now) {
-    const auto decoded = decode(envelope, expected());
+    const auto decoded = check(envelope, expected());
     if (!decoded) {
         reject(decoded.error(), envelope.source);
         return;

@@ -103,6 +103,11 @@ class Instance {
     VipSet vip_set_;
     RoutingSet routing_set_;
     std::vector<IpAddress> advertised_;
+    // Used again and again: an instance at work allocates nothing.
+    Advert outgoing_;
+    std::vector<std::uint8_t> datagram_;
+    std::vector<std::uint8_t> with_ah_;
+    Actions actions_;
 
     int ifindex_ = 0;
     std::optional<Port> port_;
