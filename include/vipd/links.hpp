@@ -24,6 +24,7 @@ struct Link {
     bool running = false;  ///< IFF_RUNNING: carrier and operationally up
     bool loopback = false;
     bool router = false;        ///< forwards IPv6 that arrives here
+    bool promotes = false;      ///< promote_secondaries: of IPv4 addresses
     int vlan_parent = 0;        ///< a VLAN of this interface; 0: it is none
     std::uint16_t vlan_id = 0;  ///< of 802.1Q; 0 for any other tag
     bool operator==(const Link&) const = default;
@@ -74,6 +75,10 @@ class Links {
     virtual Result<> add_address(const LinkAddress& address) = 0;
     /// Removes an address; success also if it is not there.
     virtual Result<> remove_address(const LinkAddress& address) = 0;
+
+    /// The interface's promote_secondaries: does another IPv4 address of a subnet stay when the
+    /// first one of it is removed?
+    virtual Result<> set_promotes(int ifindex, bool promotes) = 0;
 
     /// How `destination` would be reached now.
     virtual Result<Route> route_to(const IpAddress& destination) = 0;

@@ -107,6 +107,14 @@ class FakeLinks final : public Links {
         announce({LinkEvent::Kind::Address, address.ifindex, address.prefix.address, true});
         return {};
     }
+    Result<> set_promotes(int ifindex, bool promotes) override {
+        if (auto ok = enter("set_promotes " + std::to_string(ifindex) + (promotes ? " 1" : " 0"));
+            !ok)
+            return ok;
+        if (!table.contains(ifindex)) return fail_errno(ENODEV, "promote_secondaries");
+        table.at(ifindex).promotes = promotes;
+        return {};
+    }
     Result<Route> route_to(const IpAddress& destination) override {
         if (auto ok = enter("route_to " + destination.to_string()); !ok)
             return fail(std::move(ok.error()));

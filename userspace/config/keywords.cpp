@@ -77,9 +77,9 @@ std::vector<Keyword> table() {
         block("static_ipaddress", in(Root), List),
         block("static_routes", in(Root), List),
         block("static_rules", in(Root), List),
-        block("track_group", in(Root), TrackGroup, 1, NotYet),
+        block("track_group", in(Root), TrackGroup, 1),
         block("garp_group", in(Root), GarpGroup),
-        block("interface_up_down_delays", in(Root), List, 0, NotYet),
+        block("interface_up_down_delays", in(Root), List),
         block("linkbeat_interfaces", in(Root), List, 0, NotYet),
         block("SSL", in(Root), Ssl, 0, NotYet),
         flag("linkbeat_use_polling", in(Root) | kVrrp, NotYet),
@@ -112,8 +112,8 @@ std::vector<Keyword> table() {
         value("vrrp_notify_fifo", kGlobal, Done, 1, 3),
         value("lvs_notify_fifo", kGlobal, Done, 1, 3),
         value("smtp_server", kGlobal, Done, 1, 2),
-        value("vrrp_garp_extra_if", kGlobal, NotYet, 1, 2),
-        value("vrrp_vmac_garp_intvl", kGlobal, NotYet, 1, 2),
+        value("vrrp_garp_extra_if", kGlobal, Done, 1, 2),
+        value("vrrp_vmac_garp_intvl", kGlobal, Done, 1, 2),
         flag("max_auto_priority", kGlobal, NotYet),
         flag("dynamic_interfaces", kGlobal, NotYet),
         flag("reload_file", kGlobal, NotYet),
@@ -190,9 +190,9 @@ std::vector<Keyword> table() {
         {"init_file", in(TrackFile), Done, None, 0, 2},
         {"process", in(TrackProcess), Done, None, 1, kAny, true},
         {"key", in(AuthHmac), NotYet, None, 2, 2, false, true},
-        value("garp_extra_if", kVrrp, NotYet, 1, 2),
-        value("vmac_garp_intvl", kVrrp, NotYet, 1, 2),
-        block("group", in(TrackGroup), List, 0, NotYet),
+        value("garp_extra_if", kVrrp, Done, 1, 2),
+        value("vmac_garp_intvl", kVrrp, Done, 1, 2),
+        block("group", in(TrackGroup), List),
         block("interfaces", in(GarpGroup), List),
 
         // ---- virtual_server
@@ -349,11 +349,11 @@ std::vector<Keyword> table() {
     flags(Done, kVrrp,
         "native_ipv6", "track_src_ip", "unicast_fault_no_peer", "check_unicast_src",
         "v3_checksum_as_v2", "lower_prio_no_advert", "higher_prio_send_advert",
-        "owner_ignore_adverts", "timer_expired_backup", "thread_timer_expired");
+        "owner_ignore_adverts", "timer_expired_backup", "thread_timer_expired",
+        "promote_secondaries", "accept");
     single(Done, kVrrp, "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat");
     flags(NotYet, kVrrp,
-        "promote_secondaries", "old_unicast_checksum", "use_vmac_addr", "vmac_xmit_base",
-        "accept", "no_accept");
+        "old_unicast_checksum", "use_vmac_addr", "vmac_xmit_base", "no_accept");
     single(NotYet, kVrrp, "vrf", "kernel_rx_buf_size");
     any(NotYet, kVrrp, "use_vmac", "use_ipvlan");
     flags(Done, in(SyncGroup), "sync_group_tracking_weight");

@@ -123,7 +123,7 @@ void parse_up_down_delays(Parsing& parsing, const Statement& statement) {
         const auto down = read_seconds(parsing.reporter, line.value(), Nanos(0), kMax);
         const auto up = line.values() > 1
                             ? read_seconds(parsing.reporter, line.value(1), Nanos(0), kMax)
-                            : down;
+                            : Nanos(0);
         if (!down || !up) continue;
         delay.down = *down;
         delay.up = *up;

@@ -129,6 +129,27 @@ void settle_authentication(Parsing& parsing, VrrpInstance& instance) {
     instance.auth_pass.set = false;  // as if none had been given, but with its place
 }
 
+/// keepalived drops by nftables or iptables what comes to the addresses of a master that does not
+/// accept; here nothing does.
+void settle_accept(Parsing& parsing, VrrpInstance& instance) {
+    const bool owner = *instance.priority == 255;
+    if (*instance.strict && !instance.accept.set) instance.accept.value = false;
+    if (*instance.strict && *instance.accept && *instance.version == 2 && !owner) {
+        complain(parsing, instance.accept, "accept does not go with strict mode and version 2");
+        instance.accept.value = false;
+    }
+    if (*instance.accept || owner) return;
+    const Location at = instance.accept.set   ? instance.accept.at
+                        : instance.strict.set ? instance.strict.at
+                                              : instance.at;
+    parsing.reporter.warning(
+        parsing.reporter.word_at(at),
+        fmt::format("{} must not accept packets to its addresses, but vipd does not drop them: "
+                    "while it is master, what is for no virtual_server reaches this host, as with "
+                    "accept",
+                    quoted(instance.name)));
+}
+
 /// RFC 3768: whole seconds up to 255; RFC 5798: centiseconds up to 40.95 s.
 void settle_interval(Parsing& parsing, VrrpInstance& instance) {
     const Nanos unit = *instance.version == 3 ? Nanos(10'000'000) : Nanos(1'000'000'000);
@@ -292,6 +313,35 @@ void check_vrids(Parsing& parsing) {
     }
 }
 
+/// While its interface is down a master is not heard: the others have taken over by then, and it
+/// would come back as a second one.
+void check_down_delays(Parsing& parsing) {
+    for (const UpDownDelay& delay : parsing.config.up_down_delays) {
+        for (const VrrpInstance& instance : parsing.config.instances) {
+            if (*instance.interface != delay.interface) continue;
+            const Nanos most = (*instance.down_timer_adverts - 1) * *instance.advert_int;
+            if (delay.down < most) continue;
+            parsing.reporter.warning(
+                parsing.reporter.word_at(delay.at),
+                fmt::format("the down delay of {} should be less than {} s: then {} counts as "
+                            "lost for the others",
+                            quoted(delay.interface),
+                            std::chrono::duration<double>(most).count(),
+                            quoted(instance.name)));
+            break;
+        }
+    }
+}
+
+void check_track_groups(Parsing& parsing, const Names& names) {
+    for (const TrackGroup& group : parsing.config.track_groups)
+        for (const auto& member : group.members)
+            if (!names.instances.contains(*member) && !parsing.left_out_instances.contains(*member))
+                parsing.reporter.warning(
+                    parsing.reporter.word_at(member.at),
+                    fmt::format("there is no vrrp_instance {}; ignored", quoted(*member)));
+}
+
 /// Without sync_group_tracking_weight the members of a group have their configured priorities:
 /// trackers put them into FAULT or are of no use. Of a member, or of the group itself.
 template <class Owner>
@@ -388,6 +438,7 @@ void resolve_vrrp(Parsing& parsing) {
         settle_priority(parsing, instance);
         settle_preemption(parsing, instance);
         settle_authentication(parsing, instance);
+        settle_accept(parsing, instance);
         settle_interval(parsing, instance);
         if (*instance.virtual_router_id == 0)
             fault(parsing,
@@ -406,6 +457,8 @@ void resolve_vrrp(Parsing& parsing) {
     for (std::size_t at = 0; at < config.instances.size(); ++at)
         names.instances.emplace(config.instances[at].name, at);
     check_vrids(parsing);
+    check_down_delays(parsing);
+    check_track_groups(parsing, names);
     std::map<std::string, std::string> group_of;
     for (auto& group : config.sync_groups) resolve_group(parsing, names, group, group_of);
     std::erase_if(config.sync_groups, [](const SyncGroup& group) { return group.members.empty(); });

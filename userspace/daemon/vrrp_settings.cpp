@@ -178,6 +178,13 @@ vrrp::InstanceSettings to_instance(const config::Config& config, const config::V
     for (const auto& vip : from.virtual_ipaddress_excluded) to.vips.push_back(to_vip(vip, true));
     to.routing = routing_items(from.virtual_routes, from.virtual_rules);
     to.dont_track_primary = *from.dont_track_primary;
+    to.promote_secondaries = *from.promote_secondaries;
+    // Without `all` it is for the interfaces that use_vmac makes alone.
+    if (*from.garp_extra_if_all) to.garp_extra_interval = *from.garp_extra_if;
+    for (const auto& group : config.track_groups)
+        if (std::ranges::any_of(group.members,
+                                [&](const auto& name) { return *name == from.name; }))
+            to.track_groups.push_back(group.name);
     if (*from.skip_check_adv_addr)
         to.address_check = vrrp::Expected::AddressCheck::Skip;
     else if (*from.strict && *from.version == 2)
@@ -204,6 +211,27 @@ std::vector<vrrp::AnnounceGroup> announce_groups(const config::Config& config) {
     return groups;
 }
 
+std::vector<vrrp::Vip> static_addresses(const config::Config& config,
+                                        const std::vector<config::VipAddress>& from) {
+    std::vector<vrrp::Vip> addresses;
+    for (const auto& one : from) {
+        vrrp::Vip address = to_vip(one, true);
+        if (address.device.empty()) address.device = *config.global.default_interface;
+        addresses.push_back(std::move(address));
+    }
+    return addresses;
+}
+
+vrrp::StaticGroup static_group(const config::Config& config, const std::string& name) {
+    const auto members = [&](auto items) {
+        std::erase_if(items, [&](const auto& item) { return item.track_group != name; });
+        return items;
+    };
+    return {.name = name,
+            .addresses = static_addresses(config, members(config.static_addresses)),
+            .routing = routing_items(members(config.static_routes), members(config.static_rules))};
+}
+
 }  // namespace
 
 vrrp::EngineSettings vrrp_settings(const config::Config& config, const Moment& moment) {
@@ -216,12 +244,12 @@ vrrp::EngineSettings vrrp_settings(const config::Config& config, const Moment& m
         settings.groups.push_back(std::move(to));
     }
     settings.announce_groups = announce_groups(config);
-    for (const auto& from : config.static_addresses) {
-        vrrp::Vip address = to_vip(from, true);
-        if (address.device.empty()) address.device = *config.global.default_interface;
-        settings.static_addresses.push_back(std::move(address));
-    }
+    settings.static_addresses = static_addresses(config, config.static_addresses);
     settings.static_routing = routing_items(config.static_routes, config.static_rules);
+    for (const auto& group : config.track_groups)
+        settings.static_groups.push_back(static_group(config, group.name));
+    for (const auto& delay : config.up_down_delays)
+        settings.link_delays.push_back({delay.interface, delay.down, delay.up});
     settings.startup_delay =
         std::max(*config.global.startup_delay, *config.global.delay_after_boot - moment.uptime);
     const auto since = moment.unix_time - kAhEpoch;

@@ -9,10 +9,12 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <span>
@@ -110,16 +112,24 @@ LinkAttributes::Policy link_policy() {
     return policy;
 }
 
-// IFLA_AF_SPEC > AF_INET6 > IFLA_INET6_CONF: an array of numbers, the first is `forwarding`.
-bool forwards_ipv6(const nlattr* families) {
+// IFLA_AF_SPEC > family > its settings: an array of numbers. Is the one at `place` not 0?
+bool setting_is_on(const nlattr* families, int family, int settings, std::size_t place) {
     if (families == nullptr) return false;
     const auto child = [](const nlattr* of, int type) {
         return nla_find(static_cast<const nlattr*>(nla_data(of)), nla_len(of), type);
     };
-    const nlattr* family = child(families, AF_INET6);
-    const nlattr* settings = family == nullptr ? nullptr : child(family, IFLA_INET6_CONF);
-    return settings != nullptr && nla_len(settings) >= 4 && nla_get_u32(settings) != 0;
+    const nlattr* of_family = child(families, family);
+    const nlattr* array = of_family == nullptr ? nullptr : child(of_family, settings);
+    std::uint32_t value = 0;
+    const std::size_t at = place * sizeof value;
+    if (array == nullptr || static_cast<std::size_t>(nla_len(array)) < at + sizeof value)
+        return false;
+    std::memcpy(&value, static_cast<const std::uint8_t*>(nla_data(array)) + at, sizeof value);
+    return value != 0;
 }
+
+constexpr std::size_t kForwardingV6 = 0;
+constexpr std::size_t kPromotesV4 = IPV4_DEVCONF_PROMOTE_SECONDARIES - 1;
 
 using LinkInfo = Attributes<IFLA_INFO_MAX>;
 LinkInfo::Policy link_info_policy() {
@@ -262,7 +272,9 @@ Result<Link> decode_link(const nlmsghdr& message) {
     link.up = (header.ifi_flags & IFF_UP) != 0;
     link.running = (header.ifi_flags & IFF_RUNNING) != 0;
     link.loopback = (header.ifi_flags & IFF_LOOPBACK) != 0;
-    link.router = forwards_ipv6(attributes->at(IFLA_AF_SPEC));
+    const nlattr* families = attributes->at(IFLA_AF_SPEC);
+    link.router = setting_is_on(families, AF_INET6, IFLA_INET6_CONF, kForwardingV6);
+    link.promotes = setting_is_on(families, AF_INET, IFLA_INET_CONF, kPromotesV4);
     if (auto vlan = read_vlan(*attributes, link); !vlan) return fail(std::move(vlan.error()));
     return link;
 }

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -41,6 +42,7 @@ class NlLinks final : public Links {
     Result<std::vector<LinkAddress>> addresses(int ifindex) override;
     Result<> add_address(const LinkAddress& address) override;
     Result<> remove_address(const LinkAddress& address) override;
+    Result<> set_promotes(int ifindex, bool promotes) override;
     Result<Route> route_to(const IpAddress& destination) override;
     Result<std::optional<MacAddress>> neighbour(int ifindex, const IpAddress& address) override;
     Result<> probe_neighbour(int ifindex, const IpAddress& address) override;
@@ -156,6 +158,26 @@ Result<> NlLinks::remove_address(const LinkAddress& address) {
     auto result = requests_.transact(address_request(RTM_DELADDR, 0, address));
     if (!result && result.error().errnum != EADDRNOTAVAIL && result.error().errnum != ENODEV)
         return fail(std::move(result.error()).in(describe("remove", address)));
+    return {};
+}
+
+Result<> NlLinks::set_promotes(int ifindex, bool promotes) {
+    // IFLA_AF_SPEC > AF_INET > IFLA_INET_CONF > the setting by its number
+    struct {
+        nlattr family{sizeof(nlattr) * 3 + sizeof(std::uint32_t), AF_INET};
+        nlattr settings{sizeof(nlattr) * 2 + sizeof(std::uint32_t), IFLA_INET_CONF};
+        nlattr setting{sizeof(nlattr) + sizeof(std::uint32_t), IPV4_DEVCONF_PROMOTE_SECONDARIES};
+        std::uint32_t value = 0;
+    } spec;
+    spec.value = promotes ? 1 : 0;
+    ifinfomsg header{};
+    header.ifi_index = ifindex;
+    auto request = make_request(RTM_SETLINK, 0, header);
+    request.put(IFLA_AF_SPEC, &spec, sizeof spec);
+    auto result = requests_.transact(request);
+    if (!result)
+        return fail(std::move(result.error())
+                        .in("promote_secondaries of interface " + std::to_string(ifindex)));
     return {};
 }
 

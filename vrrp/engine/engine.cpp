@@ -76,10 +76,14 @@ void Engine::configure(EngineSettings settings, TimePoint now) {
     auto wanted = usable(std::move(settings.instances));
     world_.announcer.configure(std::move(settings.announce_groups));
     startup_delay_ = settings.startup_delay;
-    change_statics({std::move(settings.static_addresses), std::move(settings.static_routing)}, now);
+    link_delays_.configure(settings.link_delays);
+    change_statics({std::move(settings.static_addresses),
+                    std::move(settings.static_routing),
+                    std::move(settings.static_groups)},
+                   now);
     world_.ah_sequence = settings.ah_sequence;
     if (started_) {
-        read_interfaces();
+        read_interfaces(now);
         groups_.clear();
         reload(std::move(wanted), now);
     } else {
@@ -113,12 +117,24 @@ void Engine::change_statics(Statics wanted, TimePoint now) {
 
 void Engine::set_statics(TimePoint now) {
     statics_at_.reset();
+    world_.failing_groups.clear();
     if (statics_.addresses.empty() && statics_.routing.empty()) return;
     static_addresses_.use("static", 0, false);
     static_addresses_.add(statics_.addresses);
     static_routing_.add(statics_.routing);
     if (static_addresses_.incomplete() || static_routing_.incomplete())
         statics_at_ = now + kStaticsRetry;
+    look_at_static_groups();
+}
+
+// All of it is there already, but for what cannot be set.
+void Engine::look_at_static_groups() {
+    for (const StaticGroup& group : statics_.groups) {
+        static_addresses_.add(group.addresses);
+        static_routing_.add(group.routing);
+        if (static_addresses_.incomplete() || static_routing_.incomplete())
+            world_.failing_groups.insert(group.name);
+    }
 }
 
 void Engine::reload(std::vector<InstanceSettings> wanted, TimePoint now) {
@@ -177,7 +193,7 @@ void Engine::resume(const std::string& instance, State state) {
 void Engine::start(TimePoint now) {
     if (started_) return;
     started_ = true;
-    read_interfaces();
+    read_interfaces(now);
     set_statics(now);
     refresh_all(now);
     // Masters first: each has an advert to send.
@@ -204,6 +220,7 @@ void Engine::stop(TimePoint now, bool keep_vips) {
     groups_.clear();
     static_routing_.remove(statics_.routing);
     static_addresses_.remove(statics_.addresses);
+    promotion_.use({});  // not before the addresses are gone: it is for their sake
     started_ = false;
     finish(now);
 }
@@ -269,14 +286,14 @@ void Engine::link_events(std::span<const LinkEvent> events, TimePoint now) {
     // With an interface that is up again its routes are not.
     if (!statics_at_) statics_at_ = now + kStaticsVerify;
     for (const auto& instance : instances_) instance->routing_removed(now);
-    read_interfaces();
+    read_interfaces(now);
     refresh_all(now);
     finish(now);
 }
 
 void Engine::resync(TimePoint now) {
     if (!started_) return;
-    read_interfaces();
+    read_interfaces(now);
     refresh_all(now);
     for (const auto& instance : instances_) instance->verify_vips_soon(now);
     finish(now);
@@ -310,6 +327,7 @@ std::optional<TimePoint> Engine::wake() const {
     std::optional<TimePoint> wake = look_again_at_;
     const bool statics = !statics_.addresses.empty() || !statics_.routing.empty();
     if (statics && statics_at_ && (!wake || *statics_at_ < *wake)) wake = statics_at_;
+    if (const auto at = link_delays_.wake(); at && (!wake || *at < *wake)) wake = at;
     if (const auto at = world_.announcer.wake(); at && (!wake || *at < *wake)) wake = at;
     for (const auto& instance : instances_)
         if (const auto at = instance->wake(); at && (!wake || *at < *wake)) wake = at;
@@ -327,7 +345,15 @@ void Engine::tick(TimePoint now) {
     if (backup_due) world_.transport.drain();
     for (const auto& instance : instances_) instance->tick(now);
     world_.announcer.tick(now);
-    if (statics_at_ && *statics_at_ <= now) set_statics(now);
+    if (statics_at_ && *statics_at_ <= now) {
+        const auto failing = world_.failing_groups;
+        set_statics(now);
+        if (world_.failing_groups != failing) refresh_all(now);
+    }
+    if (link_delays_.wake() && *link_delays_.wake() <= now) {
+        use_interfaces(now);
+        refresh_all(now);
+    }
     if (look_again_at_ && *look_again_at_ <= now) {
         look_again_at_.reset();
         resync(now);
@@ -338,26 +364,33 @@ void Engine::tick(TimePoint now) {
 
 // --- helpers -----------------------------------------------------------------------------------
 
-void Engine::read_interfaces() {
+void Engine::read_interfaces(TimePoint now) {
     auto links = world_.links.links();
     if (!links) {
         world_.log(LogLevel::Error, links.error().message, "netlink");
         world_.look_again = true;
         return;  // what was known is nearer to the truth than nothing
     }
+    kernel_links_ = std::move(*links);
+    use_interfaces(now);
+}
+
+void Engine::use_interfaces(TimePoint now) {
+    std::vector<Link> links = kernel_links_;
+    link_delays_.apply(links, now);
     std::set<std::string> ours;
     for (const auto& instance : instances_) {
         ours.insert(instance->settings().interface);
         for (const auto& track : instance->settings().interfaces) ours.insert(track.interface);
     }
-    for (const Link& link : *links) {
+    for (const Link& link : links) {
         const Link* before = world_.find(link.name);
         const bool up = link.up && link.running;
         if (before != nullptr && (before->up && before->running) != up && ours.contains(link.name))
             world_.log(LogLevel::Info,
                        fmt::format("Netlink reports {} {}", link.name, up ? "up" : "down"));
     }
-    world_.interfaces = std::move(*links);
+    world_.interfaces = std::move(links);
 }
 
 void Engine::refresh_all(TimePoint now) {
@@ -365,6 +398,10 @@ void Engine::refresh_all(TimePoint now) {
     for (const auto& instance : instances_)
         for (const Vip& vip : instance->settings().vips) vips.push_back(vip.prefix.address);
     for (const auto& instance : instances_) instance->refresh(vips, trackers_, now);
+    std::set<int> promoting;
+    for (const auto& instance : instances_)
+        if (instance->settings().promote_secondaries) promoting.insert(instance->ifindex());
+    promotion_.use(promoting);
 }
 
 void Engine::settle(TimePoint now) {

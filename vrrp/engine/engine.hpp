@@ -7,6 +7,7 @@
 #pragma once
 
 #include "vrrp/engine/instance.hpp"
+#include "vrrp/engine/promotion.hpp"
 #include "vrrp/engine/settings.hpp"
 #include "vrrp/engine/world.hpp"
 
@@ -70,6 +71,7 @@ class Engine {
     struct Statics {
         std::vector<Vip> addresses{};
         RoutingItems routing{};
+        std::vector<StaticGroup> groups{};
     };
     struct Group {
         std::string name;
@@ -81,8 +83,10 @@ class Engine {
     void reload(std::vector<InstanceSettings> wanted, TimePoint now);
     void change_statics(Statics wanted, TimePoint now);
     void set_statics(TimePoint now);
+    void look_at_static_groups();
     void make_groups(const std::vector<GroupSettings>& groups);
-    void read_interfaces();
+    void read_interfaces(TimePoint now);
+    void use_interfaces(TimePoint now);
     void refresh_all(TimePoint now);
     void settle(TimePoint now);
     /// After each piece of work: groups agree, then the log lines go out.
@@ -94,6 +98,9 @@ class Engine {
     Statics statics_;
     VipSet static_addresses_{world_};
     RoutingSet static_routing_{world_, "static"};
+    Promotion promotion_{world_};
+    std::vector<Link> kernel_links_;  ///< as netlink has told, without link_delays_
+    LinkDelays link_delays_;
     std::optional<TimePoint> statics_at_;  ///< they are looked after then
     std::vector<std::unique_ptr<Instance>> instances_;
     std::vector<Group> groups_;

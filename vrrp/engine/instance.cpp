@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <set>
 
 namespace vipd::vrrp {
 
@@ -14,6 +15,7 @@ namespace {
 // Two managers that each put their addresses back must not keep a core busy.
 constexpr Nanos kVerifyInterval = Seconds(1);
 constexpr Nanos kRetryInterval = Seconds(5);  // for a VIP that could not be set
+constexpr std::size_t kManyActions = 16;      // of one step
 
 std::uint64_t to_ns(TimePoint time) {
     return static_cast<std::uint64_t>(time.time_since_epoch().count());
@@ -43,6 +45,7 @@ Instance::Instance(World& world, InstanceSettings settings)
       vip_set_(world),
       routing_set_(world, settings_.name) {
     advertised_ = advertised();
+    actions_.reserve(kManyActions);
 }
 
 std::vector<IpAddress> Instance::advertised() const {
@@ -56,22 +59,26 @@ std::vector<IpAddress> Instance::advertised() const {
 std::optional<TimePoint> Instance::wake() const {
     auto wake = next_wake(machine_);
     if (verify_at_ && (!wake || *verify_at_ < *wake)) wake = verify_at_;
+    if (extra_garp_at_ && (!wake || *extra_garp_at_ < *wake)) wake = extra_garp_at_;
     return wake;
 }
 
 void Instance::deliver(const Event& event, TimePoint now) {
     const State before = machine_.state;
     announcing_.first_ns = 0;
-    const Actions actions = step(machine_, settings_.policy, event, now);
+    Actions actions = std::exchange(actions_, {});
+    step(machine_, settings_.policy, event, now, actions);
     if (machine_.state != before) {
         last_transition_ = now;
         if (machine_.state == State::Master) ++counters_.become_master;
         if (before == State::Master) ++counters_.release_master;
+        restart_extra_garp(now);
     }
     const auto* resume = std::get_if<Resume>(&event);
     vip_set_.set_adopting(resume != nullptr && resume->as == State::Master);
     for (const Action& action : actions) carry_out(action, now);
     vip_set_.set_adopting(false);
+    actions_ = std::move(actions);
 }
 
 void Instance::carry_out(const Action& action, TimePoint now) {
@@ -112,18 +119,20 @@ void Instance::carry_out(const Action& action, TimePoint now) {
 
 void Instance::send_advert(std::uint8_t priority) {
     if (!port_ || !settings_.policy.primary) return;
-    const Advert advert{.version = settings_.policy.version,
-                        .vrid = settings_.vrid,
-                        .priority = priority,
-                        .interval = settings_.policy.advert_interval,
-                        .auth = settings_.auth,
-                        .ah = settings_.ah,
-                        .addresses = advertised_,
-                        .plain_checksum = settings_.plain_checksum};
+    outgoing_.version = settings_.policy.version;
+    outgoing_.vrid = settings_.vrid;
+    outgoing_.priority = priority;
+    outgoing_.interval = settings_.policy.advert_interval;
+    outgoing_.auth = settings_.auth;
+    outgoing_.ah = settings_.ah;
+    outgoing_.addresses = advertised_;
+    outgoing_.plain_checksum = settings_.plain_checksum;
+    const bool within_ah = settings_.ah && settings_.auth;
     if (settings_.ah) ah_sequence_ = ah_sequence_.value_or(world_.ah_sequence) + 1;
     const auto send_to = [&](const IpAddress& destination) {
-        auto bytes = encode(advert, settings_.policy.primary, destination, settings_.ttl);
-        if (settings_.ah && settings_.auth) bytes = add_ah(bytes, *settings_.auth, *ah_sequence_);
+        encode(outgoing_, settings_.policy.primary, destination, settings_.ttl, datagram_);
+        if (within_ah) add_ah(datagram_, *settings_.auth, *ah_sequence_, with_ah_);
+        const auto& bytes = within_ah ? with_ah_ : datagram_;
         if (auto sent = world_.transport.send(*port_, destination, bytes); !sent) {
             ++counters_.send_error;
             // A link that is down or gone has its own line.
@@ -179,6 +188,23 @@ void Instance::announce(std::span<const Vip> vips,
                settings_.name + "/send");
 }
 
+void Instance::restart_extra_garp(TimePoint now) {
+    extra_garp_at_.reset();
+    if (machine_.state == State::Master && settings_.garp_extra_interval > Nanos(0))
+        extra_garp_at_ = now + settings_.garp_extra_interval;
+}
+
+// Switches learn our MAC on the own interface from the adverts; elsewhere from nothing.
+void Instance::announce_elsewhere(TimePoint now) {
+    std::vector<Vip> first_of_each;
+    std::set<int> told{ifindex_};
+    for (const Vip& vip : settings_.vips) {
+        const Link* link = vip_set_.link_of(vip);
+        if (link != nullptr && told.insert(link->index).second) first_of_each.push_back(vip);
+    }
+    announce(first_of_each, 1, now, false);
+}
+
 void Instance::restore_vips(TimePoint now) {
     last_verify_ = now;
     std::vector<Vip> tracked;
@@ -214,6 +240,10 @@ void Instance::verify_vips_soon(TimePoint now) {
 
 void Instance::tick(TimePoint now) {
     if (next_wake(machine_) && *next_wake(machine_) <= now) deliver(Tick{}, now);
+    if (extra_garp_at_ && *extra_garp_at_ <= now) {
+        restart_extra_garp(now);
+        announce_elsewhere(now);
+    }
     if (verify_at_ && *verify_at_ <= now) {
         verify_at_.reset();
         if (machine_.state == State::Master) {
@@ -253,7 +283,7 @@ Expected Instance::expected() const {
 }
 
 void Instance::receive(const Envelope& envelope, TimePoint now) {
-    const auto decoded = decode(envelope, expected());
+    const auto decoded = check(envelope, expected());
     if (!decoded) {
         reject(decoded.error(), envelope.source);
         return;
@@ -439,6 +469,9 @@ std::string Instance::look(std::span<const IpAddress> vips,
                            .up = state->second.up,
                            .value = file ? std::optional(state->second.value) : std::nullopt});
     }
+    for (const std::string& group : settings_.track_groups)
+        if (world_.failing_groups.contains(group))
+            fault = fmt::format("track_group {} lacks something that cannot be set", group);
     auto outcome = evaluate(settings_.policy.priority, tracked);
     deliver(PriorityChanged{outcome.priority}, now);
     return fault.empty() ? std::move(outcome.fault) : fault;
@@ -465,6 +498,7 @@ void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
     advertised_ = advertised();
     // The advert first: nothing that follows may make it late.
     deliver(PolicyChanged{}, now);
+    if (settings_.garp_extra_interval != old.garp_extra_interval) restart_extra_garp(now);
     // Whoever keeps our state by name would not find it.
     if (settings_.name != old.name) carry_out(ReportState{}, now);
     if (machine_.state != State::Master) return;

@@ -81,6 +81,8 @@ class Instance {
                   std::uint32_t rounds,
                   TimePoint now,
                   bool say_each = true);
+    void announce_elsewhere(TimePoint now);
+    void restart_extra_garp(TimePoint now);
     void restore_vips(TimePoint now);
     void note(const Decoded& decoded);
     void reject(Reject reason, const IpAddress& source);
@@ -101,6 +103,11 @@ class Instance {
     VipSet vip_set_;
     RoutingSet routing_set_;
     std::vector<IpAddress> advertised_;
+    // Used again and again: an instance at work allocates nothing.
+    Advert outgoing_;
+    std::vector<std::uint8_t> datagram_;
+    std::vector<std::uint8_t> with_ah_;
+    Actions actions_;
 
     int ifindex_ = 0;
     std::optional<Port> port_;
@@ -108,6 +115,7 @@ class Instance {
     std::string fault_;
     std::optional<TimePoint> verify_at_;
     TimePoint last_verify_;
+    std::optional<TimePoint> extra_garp_at_;
     TimePoint last_transition_;
     Announcer::Client announcing_;
     /// The highest seen or sent: a new master goes on where the old one has stopped (keepalived).

@@ -4,6 +4,7 @@
 
 #include "vrrp/fsm/machine.hpp"
 #include "vrrp/packet/advert.hpp"
+#include "vrrp/track/link_delays.hpp"
 
 #include <vipd/address.hpp>
 #include <vipd/ipc.hpp>
@@ -82,6 +83,11 @@ struct InstanceSettings {
     std::vector<InterfaceTrack> interfaces;
     std::vector<ObjectTrack> objects;
     bool dont_track_primary = false;
+    bool promote_secondaries = false;  ///< of its interface, while it runs there
+    /// As master it announces so often one of its VIPs on each interface other than its own that
+    /// has any; 0: never.
+    Nanos garp_extra_interval{0};
+    std::vector<std::string> track_groups;  ///< in fault with any of them
     Expected::AddressCheck address_check = Expected::AddressCheck::Note;
 };
 
@@ -97,12 +103,21 @@ struct AnnounceGroup {
     Nanos na_interval{0};
 };
 
+/// A track_group: its members are in fault while one of these cannot be set.
+struct StaticGroup {
+    std::string name{};
+    std::vector<Vip> addresses{};
+    RoutingItems routing{};
+};
+
 struct EngineSettings {
     std::vector<InstanceSettings> instances{};
     std::vector<GroupSettings> groups{};
     std::vector<AnnounceGroup> announce_groups{};
     std::vector<Vip> static_addresses{};  ///< each with its device
     RoutingItems static_routing{};
+    std::vector<StaticGroup> static_groups{};  ///< of what the two hold, too
+    std::vector<LinkDelay> link_delays{};
     /// Where the sequence numbers of AH begin; later than those of a process before this one.
     std::uint32_t ah_sequence = 0;
     /// After start() no instance becomes master before this, unless it has lost another master.

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,7 @@ struct World {
     std::uint32_t ah_sequence = 0;  ///< where new instances begin
     /// The interfaces as of the last refresh.
     std::vector<Link> interfaces{};
+    std::set<std::string> failing_groups{};  ///< track_groups that lack something
     /// Netlink did not answer some question: it is asked again in a second.
     bool look_again = false;
     /// Lines of the work in hand: written when it is done, since writing may take long.

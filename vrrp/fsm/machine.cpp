@@ -24,10 +24,8 @@ Nanos skew(std::uint8_t version, std::uint8_t priority, Nanos interval) {
 /// One call of step(): the machine, what it may read, and the actions that gather.
 class Transition {
   public:
-    Transition(Machine& machine, const Policy& policy, TimePoint now)
-        : m_(machine), policy_(policy), now_(now) {}
-
-    Actions take() { return std::move(actions_); }
+    Transition(Machine& machine, const Policy& policy, TimePoint now, Actions& actions)
+        : m_(machine), policy_(policy), now_(now), actions_(actions) {}
 
     void on(const Startup&);
     void on(const Resume&);
@@ -69,7 +67,7 @@ class Transition {
     Machine& m_;
     const Policy& policy_;
     TimePoint now_;
-    Actions actions_;
+    Actions& actions_;
 };
 
 void Transition::forget_master() {
@@ -421,10 +419,17 @@ Nanos master_down_interval(const Machine& machine, const Policy& policy) {
     return interval * policy.down_timer_adverts + skew_time(machine, policy);
 }
 
-Actions step(Machine& machine, const Policy& policy, const Event& event, TimePoint now) {
-    Transition transition(machine, policy, now);
+void step(
+    Machine& machine, const Policy& policy, const Event& event, TimePoint now, Actions& actions) {
+    actions.clear();
+    Transition transition(machine, policy, now, actions);
     std::visit([&](const auto& what) { transition.on(what); }, event);
-    return transition.take();
+}
+
+Actions step(Machine& machine, const Policy& policy, const Event& event, TimePoint now) {
+    Actions actions;
+    step(machine, policy, event, now, actions);
+    return actions;
 }
 
 std::optional<TimePoint> next_wake(const Machine& machine) {

@@ -182,6 +182,9 @@ using Actions = std::vector<Action>;
 
 /// Changes `machine` and says what is to be done about it.
 Actions step(Machine& machine, const Policy& policy, const Event& event, TimePoint now);
+/// The same, into `actions`, which is emptied first: with room in it nothing is allocated.
+void step(
+    Machine& machine, const Policy& policy, const Event& event, TimePoint now, Actions& actions);
 
 /// When Tick is due; nullopt: not before another event.
 std::optional<TimePoint> next_wake(const Machine& machine);

@@ -170,6 +170,19 @@ tl::expected<Envelope, Reject> open_envelope(std::span<const std::uint8_t> datag
 }
 
 tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& expected) {
+    auto result = check(envelope, expected);
+    if (!result) return result;
+    const bool v4 = envelope.source.is_v4();
+    const std::size_t width = v4 ? 4 : 16;
+    const std::size_t count = envelope.payload[3];
+    const auto list = envelope.payload.subspan(kFixed, count * width);
+    result->advert.addresses.reserve(count);
+    for (std::size_t at = 0; at < list.size(); at += width)
+        result->advert.addresses.push_back(v4 ? read_v4(list, at) : read_v6(list, at));
+    return result;
+}
+
+tl::expected<Decoded, Reject> check(const Envelope& envelope, const Expected& expected) {
     if (envelope.ah.has_value() != expected.ah.has_value()) return tl::unexpected(Reject::Protocol);
     if (const auto reason = check_way(envelope, expected)) return tl::unexpected(*reason);
     if (const auto reason = check_ah(envelope, expected)) return tl::unexpected(*reason);
@@ -236,10 +249,7 @@ tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& e
     result.advert.priority = bytes[2];
     result.advert.interval = interval;
     result.advert.auth = expected.auth && version == 2 ? expected.auth : std::nullopt;
-    result.advert.addresses.reserve(count);
-    for (std::size_t at = 0; at < list.size(); at += width)
-        result.advert.addresses.push_back(v4 ? read_v4(list, at) : read_v6(list, at));
-    result.notes.first_not_link_local = !v4 && !result.advert.addresses.front().is_link_local();
+    result.notes.first_not_link_local = !v4 && !read_v6(list, 0).is_link_local();
     return result;
 }
 
@@ -247,12 +257,22 @@ std::vector<std::uint8_t> encode(const Advert& advert,
                                  const IpAddress& source,
                                  const IpAddress& destination,
                                  std::uint8_t ttl) {
+    std::vector<std::uint8_t> out;
+    encode(advert, source, destination, ttl, out);
+    return out;
+}
+
+void encode(const Advert& advert,
+            const IpAddress& source,
+            const IpAddress& destination,
+            std::uint8_t ttl,
+            std::vector<std::uint8_t>& out) {
     const std::size_t count = std::min<std::size_t>(advert.addresses.size(), 255);
     const bool v4 = source.is_v4();
     const std::size_t width = v4 ? 4 : 16;
     const std::size_t front = v4 ? kIpHeader : kIp6Header;
     const std::size_t length = kFixed + count * width + (advert.version == 2 ? kAuth : 0);
-    std::vector<std::uint8_t> out(front + length);
+    out.assign(front + length, 0);
     const std::span header(out.data(), front);
     const std::span body(out.data() + front, length);
 
@@ -298,7 +318,6 @@ std::vector<std::uint8_t> encode(const Advert& advert,
     if (advert.version == 3 && !(v4 && advert.plain_checksum))
         sum += pseudo_header(source, destination, length);
     write_u16(body, 6, checksum_finish(sum));
-    return out;
 }
 
 }  // namespace vipd::vrrp

@@ -116,6 +116,8 @@ tl::expected<Envelope, Reject> open_envelope(std::span<const std::uint8_t> datag
 
 /// Checks the rest in the order of Reject. v3 over IPv4: both checksum forms are accepted.
 tl::expected<Decoded, Reject> decode(const Envelope& envelope, const Expected& expected);
+/// The same but for the addresses, which are compared and left out: it allocates nothing.
+tl::expected<Decoded, Reject> check(const Envelope& envelope, const Expected& expected);
 
 /// The whole datagram, IP header included: TOS or traffic class 0xc0 (RFC 791 internetwork
 /// control), identification left 0 for the kernel, no fragmentation flags.
@@ -123,5 +125,11 @@ std::vector<std::uint8_t> encode(const Advert& advert,
                                  const IpAddress& source,
                                  const IpAddress& destination,
                                  std::uint8_t ttl = 255);
+/// The same into `out`: with room in it (kMaxAdvert) nothing is allocated.
+void encode(const Advert& advert,
+            const IpAddress& source,
+            const IpAddress& destination,
+            std::uint8_t ttl,
+            std::vector<std::uint8_t>& out);
 
 }  // namespace vipd::vrrp

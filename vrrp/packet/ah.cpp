@@ -41,7 +41,16 @@ AhIcv ah_icv(std::span<const std::uint8_t> datagram, std::size_t ip_header, cons
 std::vector<std::uint8_t> add_ah(std::span<const std::uint8_t> datagram,
                                  const AhKey& key,
                                  std::uint32_t sequence) {
-    std::vector<std::uint8_t> out(datagram.begin(), datagram.end());
+    std::vector<std::uint8_t> out;
+    add_ah(datagram, key, sequence, out);
+    return out;
+}
+
+void add_ah(std::span<const std::uint8_t> datagram,
+            const AhKey& key,
+            std::uint32_t sequence,
+            std::vector<std::uint8_t>& out) {
+    out.assign(datagram.begin(), datagram.end());
     out.insert(out.begin() + kIpHeader, kAhHeader, std::uint8_t{0});
     const std::span header(out.data(), kIpHeader);
     const std::span ah(out.data() + kIpHeader, kAhHeader);
@@ -57,7 +66,6 @@ std::vector<std::uint8_t> add_ah(std::span<const std::uint8_t> datagram,
     std::ranges::copy(ah_icv(out, kIpHeader, key), ah.begin() + kIcv);
     write_u16(header.subspan(10), 0);
     write_u16(header.subspan(10), checksum_finish(checksum_add(header)));
-    return out;
 }
 
 }  // namespace vipd::vrrp

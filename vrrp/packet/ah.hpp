@@ -23,6 +23,11 @@ using AhIcv = std::array<std::uint8_t, 12>;
 std::vector<std::uint8_t> add_ah(std::span<const std::uint8_t> datagram,
                                  const AhKey& key,
                                  std::uint32_t sequence);
+/// The same into `out`, which is not `datagram`'s: with room in it nothing is allocated.
+void add_ah(std::span<const std::uint8_t> datagram,
+            const AhKey& key,
+            std::uint32_t sequence,
+            std::vector<std::uint8_t>& out);
 
 /// What a datagram's integrity value has to be. It has at least an IPv4 header of `ip_header` bytes
 /// and the authentication header.

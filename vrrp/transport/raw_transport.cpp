@@ -13,6 +13,7 @@
 #include <string>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <utility>
 #include <vector>
 
 namespace vipd::vrrp {
@@ -229,10 +230,11 @@ void RawTransport::receive(const Port& key) {
 }
 
 void RawTransport::drain() {
-    std::vector<Port> keys;
-    keys.reserve(sockets_.size());
+    std::vector<Port> keys = std::exchange(drained_, {});
+    keys.clear();
     for (const auto& [key, socket] : sockets_) keys.push_back(key);
     for (const Port& key : keys) receive(key);
+    drained_ = std::move(keys);
 }
 
 Result<> RawTransport::send(const Port& port,

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
 namespace vipd::vrrp {
 
@@ -42,6 +43,7 @@ class RawTransport final : public Transport {
     Fd packet_;
     Receiver receiver_;
     std::map<Port, Socket> sockets_;  // by Port without group
+    std::vector<Port> drained_;       // drain()'s, kept for its room
 };
 
 }  // namespace vipd::vrrp

@@ -253,7 +253,47 @@ TEST(StrictMode, ClearsWhatRfcDoesNotHave) {
         read(instance("state MASTER\npriority 100\nstrict_mode\nauthentication {\nauth_pass a\n}"));
     EXPECT_FALSE(*only(parsed).initial_master);
     EXPECT_TRUE(only(parsed).auth_pass->empty());
-    EXPECT_EQ(parsed.diagnostics.size(), 2U);
+    EXPECT_EQ(parsed.diagnostics.size(), 3U);  // the third is about accept
+}
+
+TEST(Accept, IsTheDefaultUnlessInStrictModeAndNotAcceptingIsAWarning) {
+    const auto said = [](const std::string& lines) {
+        const Parsed parsed = read(instance(lines));
+        std::vector<std::string> all;
+        for (const auto& finding : findings(parsed))
+            if (finding.find("accept") != std::string::npos)
+                all.push_back(finding.substr(0, finding.find(' ', finding.find(' ') + 1)));
+        return std::pair(*only(parsed).accept, all);
+    };
+    using Said = std::pair<bool, std::vector<std::string>>;
+    EXPECT_EQ(said(""), Said(true, {}));
+    EXPECT_EQ(said("accept"), Said(true, {}));
+    EXPECT_EQ(said("version 3\nstrict_mode\naccept"), Said(true, {}));
+    EXPECT_EQ(said("priority 255\nstrict_mode").second, std::vector<std::string>{});
+    EXPECT_EQ(said("version 3\nstrict_mode"), Said(false, {"7:1 warning:"}));
+    EXPECT_EQ(said("version 2\nstrict_mode\naccept"),
+              Said(false, {"8:1 complaint:", "8:1 warning:"}));
+    // That vipd does not do it, and what happens then.
+    EXPECT_EQ(said("no_accept"), Said(false, {"6:1 warning:", "6:1 warning:"}));
+    EXPECT_EQ(said("priority 255\nno_accept").second.size(), 1U);
+}
+
+TEST(TrackGroup, NamesInstancesThatExist) {
+    const Parsed parsed = read(instance("") + "track_group G {\ngroup {\nVI_1 nobody\n}\n}\n");
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("10:6 warning: there is no vrrp_instance 'nobody'; ignored"));
+}
+
+TEST(UpDownDelays, ADownDelayIsLessThanWhatTheOthersWait) {
+    const auto with = [](const std::string& delay) {
+        return findings(
+            read(instance("advert_int 1") + "interface_up_down_delays {\neth0 " + delay + "\n}\n"));
+    };
+    EXPECT_THAT(with("1.9 30"), IsEmpty());
+    EXPECT_THAT(
+        with("2"),
+        ElementsAre(testing::HasSubstr(
+            "the down delay of 'eth0' should be less than 2 s: then 'VI_1' counts as lost")));
 }
 
 TEST(SyncGroup, MembersMustExistAndBelongToOneGroup) {

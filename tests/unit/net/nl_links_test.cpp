@@ -102,6 +102,20 @@ TEST_F(NlLinksTest, DescribesLinksAsIproute2Does) {
     EXPECT_FALSE(link->running);
 }
 
+TEST_F(NlLinksTest, SetsAndReadsPromoteSecondaries) {
+    const char* const read = "cat /proc/sys/net/ipv4/conf/va0/promote_secondaries";
+    sh("echo 0 > /proc/sys/net/ipv4/conf/va0/promote_secondaries");
+    EXPECT_FALSE(links_->link_by_name("va0").value().promotes);
+    ASSERT_TRUE(links_->set_promotes(index_, true));
+    EXPECT_EQ(sh(read), "1\n");
+    EXPECT_TRUE(links_->link_by_name("va0").value().promotes);
+    ASSERT_TRUE(links_->set_promotes(index_, false));
+    EXPECT_EQ(sh(read), "0\n");
+    const auto refused = links_->set_promotes(12345, true);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().errnum, ENODEV);
+}
+
 TEST_F(NlLinksTest, NamesTheInterfaceThatIsMissing) {
     for (const std::string name : {"nothere0", "", "a-name-that-no-interface-can-have"}) {
         auto link = links_->link_by_name(name);

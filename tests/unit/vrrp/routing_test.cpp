@@ -134,6 +134,35 @@ TEST_F(VrrpRouting, StaticsAreThereWhileTheDaemonRuns) {
     EXPECT_THAT(routing.set, IsEmpty());
 }
 
+TEST_F(VrrpRouting, AStaticItemThatCannotBeSetIsAFaultOfItsTrackGroup) {
+    auto tracking = instance();
+    tracking.track_groups = {"G"};
+    engine.configure({.instances = {tracking, instance("VI_2", 52)},
+                      .static_routing = items({"static", "other"}, {}),
+                      .static_groups = {{.name = "G", .routing = items({"static"}, {})}}},
+                     now);
+    engine.start(now);
+    become_master();
+    removed_by_hand("static");
+    pass(Seconds(2));
+    EXPECT_EQ(state(), State::Master);  // it could be put back
+
+    routing.failing = "other";
+    removed_by_hand("other");
+    pass(Seconds(2));
+    EXPECT_EQ(state(), State::Master);  // of no group
+
+    routing.failing = "static";
+    removed_by_hand("static");
+    pass(Seconds(6));  // when "other" is tried again
+    EXPECT_EQ(state(), State::Fault);
+    EXPECT_EQ(report().fault, "track_group G lacks something that cannot be set");
+    EXPECT_EQ(state("VI_2"), State::Master);
+    routing.failing.clear();
+    pass(Seconds(6));
+    EXPECT_EQ(state(), State::Backup);
+}
+
 TEST_F(VrrpRouting, AForeignRouteThatGoesIsNoResync) {
     run({instance()});
     become_master();

@@ -312,5 +312,45 @@ TEST(VrrpLease, IsThreeAdvertsButAtLeastASecond) {
     EXPECT_EQ(lease_time(parse("")), Nanos(0)) << "no instance, no VIP at stake";
 }
 
+TEST(VrrpSettings, InterfaceOptionsAreCarriedOver) {
+    EXPECT_TRUE(only(" promote_secondaries").promote_secondaries);
+    EXPECT_FALSE(only("").promote_secondaries);
+    EXPECT_EQ(only(" garp_extra_if all 60").garp_extra_interval, Seconds(60));
+    EXPECT_EQ(only("", "global_defs {\n vrrp_garp_extra_if all 70\n}").garp_extra_interval,
+              Seconds(70));
+    // Without `all` it is about the devices of use_vmac.
+    EXPECT_EQ(only(" garp_extra_if 60").garp_extra_interval, Nanos(0));
+    const auto delays = settings_of("interface_up_down_delays {\n eth0 2 3.5\n eth1 1\n}\n");
+    ASSERT_EQ(delays.link_delays.size(), 2U);
+    EXPECT_EQ(delays.link_delays[0].interface, "eth0");
+    EXPECT_EQ(delays.link_delays[0].down, Seconds(2));
+    EXPECT_EQ(delays.link_delays[0].up, Millis(3500));
+    EXPECT_EQ(delays.link_delays[1].up, Nanos(0));  // as keepalived's code
+}
+
+TEST(VrrpSettings, ATrackGroupHasItsInstancesAndItsStaticItems) {
+    const std::string group = R"(track_group G {
+ group {
+  VI_1 nobody
+ }
+}
+static_ipaddress {
+ 10.8.0.9/24 dev eth1 track_group G
+ 10.8.0.10/24 dev eth1
+}
+static_routes {
+ 10.7.0.0/16 via 10.8.0.1 dev eth1 track_group G
+ 10.6.0.0/16 via 10.8.0.1 dev eth1
+})";
+    EXPECT_EQ(only("", group).track_groups, std::vector<std::string>{"G"});
+    const auto settings = settings_of(group);
+    EXPECT_EQ(settings.static_addresses.size(), 2U);
+    ASSERT_EQ(settings.static_groups.size(), 1U);
+    EXPECT_EQ(settings.static_groups[0].name, "G");
+    ASSERT_EQ(settings.static_groups[0].addresses.size(), 1U);
+    EXPECT_EQ(settings.static_groups[0].addresses[0].prefix.to_string(), "10.8.0.9/24");
+    EXPECT_EQ(settings.static_groups[0].routing.routes.size(), 1U);
+}
+
 }  // namespace
 }  // namespace vipd::daemon

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// At work the vrrp process takes nothing from the heap: adverts that come, adverts that go, timers.
+// malloc() of this program counts.
+#include "tests/support/fake_links.hpp"
+#include "tests/support/netns.hpp"
+#include "tests/unit/vrrp/packets.hpp"
+#include "userspace/base/event_loop.hpp"
+#include "vrrp/engine/engine.hpp"
+#include "vrrp/transport/raw_transport.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define VIPD_COUNTS_MALLOC 0
+#else
+#define VIPD_COUNTS_MALLOC 1
+#endif
+
+namespace {
+std::atomic<std::uint64_t> taken;  // NOLINT: of the whole program
+}
+
+#if VIPD_COUNTS_MALLOC
+// What operator new, std::vector and libraries end up at.
+extern "C" {
+void* __libc_malloc(std::size_t size);                     // NOLINT: glibc's
+void* __libc_calloc(std::size_t count, std::size_t size);  // NOLINT
+void* __libc_realloc(void* old, std::size_t size);         // NOLINT
+void* malloc(std::size_t size) {
+    ++taken;
+    return __libc_malloc(size);
+}
+void* calloc(std::size_t count, std::size_t size) {
+    ++taken;
+    return __libc_calloc(count, size);
+}
+void* realloc(void* old, std::size_t size) {
+    ++taken;
+    return __libc_realloc(old, size);
+}
+}
+#endif
+
+namespace vipd::vrrp::test {
+namespace {
+
+constexpr int kAdverts = 5000;
+
+class CountingTransport final : public Transport {
+  public:
+    void set_receiver(Receiver receiver) override { receiver_ = std::move(receiver); }
+    Result<> open(const Port&) override { return {}; }
+    void close(const Port&) override {}
+    Result<> send(const Port&, const IpAddress&, std::span<const std::uint8_t> bytes) override {
+        ++sent;
+        size = bytes.size();
+        return {};
+    }
+    Result<> send_frame(int, std::span<const std::uint8_t>) override { return {}; }
+    void drain() override {}
+    void arrive(std::span<const std::uint8_t> datagram) { receiver_(1, datagram, false); }
+
+    std::uint64_t sent = 0;
+    std::size_t size = 0;
+
+  private:
+    Receiver receiver_;
+};
+
+/// One instance of each kind, and datagrams for it from a master of higher and one of lower rank.
+struct Kind {
+    const char* name;
+    unsigned version;
+    bool v6 = false;
+    bool pass = false;
+    bool ah = false;
+    bool unicast = false;
+};
+void PrintTo(const Kind& kind, std::ostream* out) {
+    *out << kind.name;
+}
+
+class VrrpSteady : public testing::TestWithParam<Kind>, protected Observer {
+  protected:
+    void SetUp() override {
+        if (VIPD_COUNTS_MALLOC == 0) GTEST_SKIP() << "a sanitizer has malloc()";
+        links.add_link(1, "eth0");
+        const bool v6 = GetParam().v6;
+        links.assigned.push_back({.ifindex = 1,
+                                  .prefix = *IpPrefix::parse(v6 ? "fe80::2/64" : "10.9.0.2/24"),
+                                  .label = {},
+                                  .broadcast = {}});
+        InstanceSettings settings;
+        settings.name = "VI_WITH_A_NAME_THAT_IS_LONGER_THAN_A_SHORT_STRING";
+        settings.interface = "eth0";
+        settings.vrid = 51;
+        settings.family = v6 ? Family::V6 : Family::V4;
+        settings.policy.version = static_cast<std::uint8_t>(GetParam().version);
+        settings.policy.advert_interval = interval();
+        if (GetParam().pass || GetParam().ah) settings.auth = make_auth_pass("secret12");
+        settings.ah = GetParam().ah;
+        if (GetParam().unicast)
+            settings.peers = {{ip("10.9.0.1")}, {ip("10.9.0.3")}};
+        else
+            settings.group = ip(v6 ? "ff02::12" : "224.0.0.18");
+        for (const auto& address : v6 ? kAddresses6 : kAddresses)
+            settings.vips.push_back({.prefix = {address, static_cast<std::uint8_t>(v6 ? 64 : 24)},
+                                     .device = {},
+                                     .label = {},
+                                     .broadcast = {}});
+        engine.configure({{settings}, {}}, now);
+        engine.start(now);
+    }
+    static Nanos interval() { return GetParam().version == 3 ? Nanos(Millis(100)) : Seconds(1); }
+    Bytes advert(std::uint8_t priority) {
+        Raw raw = GetParam().v6 ? raw_v6() : Raw{};
+        raw.version = GetParam().version;
+        raw.priority = priority;
+        raw.interval = raw.version == 3 ? 10 : 1;
+        if (GetParam().unicast) raw.destination = ip("10.9.0.2");
+        if (raw.version == 3) raw.auth.clear();
+        raw.auth_type = GetParam().ah ? 2 : GetParam().pass ? 1 : 0;
+        if (raw.version == 2 && !GetParam().pass) raw.auth.assign(8, 0);
+        const Bytes bytes = raw.bytes();
+        return GetParam().ah ? add_ah(bytes, make_auth_pass("secret12"), ++sequence) : bytes;
+    }
+    void pass(Nanos time) {
+        const TimePoint end = now + time;
+        while (wake && *wake <= end) {
+            now = std::max(now, *wake);
+            engine.tick(now);
+        }
+        now = end;
+    }
+    State state() const { return last; }
+
+    void state_changed(const ipc::InstanceStateChange& change) override { last = change.state; }
+    void log(const LogLine&) override { ++lines; }
+    void wake_at(std::optional<TimePoint> when) override { wake = when; }
+
+    vipd::test::FakeLinks links;
+    CountingTransport transport;
+    TimePoint now{Seconds(5000)};
+    std::optional<TimePoint> wake;
+    State last = State::Init;
+    std::uint32_t sequence = 0;
+    std::uint64_t lines = 0;
+    Engine engine{links, transport, *this, [this] { return now; }};
+};
+
+TEST_P(VrrpSteady, ABackupThatHearsItsMasterAllocatesNothing) {
+    std::vector<Bytes> adverts;
+    for (int i = 0; i < kAdverts; ++i) adverts.push_back(advert(200));
+    for (int i = 0; i < 10; ++i) transport.arrive(adverts[static_cast<std::size_t>(i)]);
+    lines = 0;
+    const auto before = taken.load();
+    for (std::size_t i = 10; i < adverts.size(); ++i) {
+        transport.arrive(adverts[i]);
+        pass(interval());
+    }
+    EXPECT_EQ(taken.load() - before, 0U);
+    EXPECT_EQ(state(), State::Backup);
+    EXPECT_EQ(lines, 0U);
+    const auto counters = engine.reports().at(0).counters;
+    const auto heard = std::ranges::find(counters, "advert_rx", &ipc::Counter::name);
+    ASSERT_NE(heard, counters.end());
+    EXPECT_EQ(heard->value, adverts.size());
+}
+
+TEST_P(VrrpSteady, AMasterAllocatesNothing) {
+    pass(Seconds(60));  // past the second burst of gratuitous ARP
+    ASSERT_EQ(state(), State::Master);
+    transport.sent = 0;
+    lines = 0;
+    const auto before = taken.load();
+    pass(interval() * kAdverts);
+    EXPECT_EQ(taken.load() - before, 0U);
+    EXPECT_EQ(transport.sent, static_cast<unsigned>(kAdverts) * (GetParam().unicast ? 2U : 1U));
+    EXPECT_EQ(lines, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds,
+                         VrrpSteady,
+                         testing::Values(Kind{.name = "v2", .version = 2},
+                                         Kind{.name = "pass", .version = 2, .pass = true},
+                                         Kind{.name = "ah", .version = 2, .ah = true},
+                                         Kind{.name = "v3", .version = 3},
+                                         Kind{.name = "unicast", .version = 3, .unicast = true},
+                                         Kind{.name = "v6", .version = 3, .v6 = true}),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+TEST(VrrpSteadyTransport, SendingAndReceivingAllocateNothing) {
+    if (VIPD_COUNTS_MALLOC == 0) GTEST_SKIP() << "a sanitizer has malloc()";
+    if (!vipd::test::enter_new_netns()) GTEST_SKIP() << "no right to make network namespaces";
+    int status = -1;
+    vipd::test::run("ip link set lo up", &status);
+    ASSERT_EQ(status, 0);
+    auto loop = EventLoop::create();
+    ASSERT_TRUE(loop);
+    auto transport = RawTransport::create(*loop);
+    ASSERT_TRUE(transport) << transport.error().message;
+    const Port port{.ifindex = 1, .family = Family::V4, .protocol = kProtocolVrrp, .group = {}};
+    ASSERT_TRUE((*transport)->open(port));
+    std::uint64_t received = 0;
+    (*transport)->set_receiver([&](int, std::span<const std::uint8_t> bytes, bool truncated) {
+        received += bytes.size() > 20 && !truncated ? 1U : 0U;
+    });
+    Raw raw;
+    raw.source = raw.destination = ip("127.0.0.1");
+    const Bytes datagram = raw.bytes();
+    const auto once = [&] {
+        if (!(*transport)->send(port, raw.destination, datagram)) ADD_FAILURE() << "not sent";
+        (*transport)->drain();
+    };
+    once();
+    const auto before = taken.load();
+    for (int i = 1; i < kAdverts; ++i) once();
+    EXPECT_EQ(taken.load() - before, 0U);
+    EXPECT_EQ(received, static_cast<unsigned>(kAdverts));
+}
+
+}  // namespace
+}  // namespace vipd::vrrp::test
