@@ -36,15 +36,8 @@ static __always_inline __u32 forward_packet(struct xdp_md *ctx,
 					    struct packet *p,
 					    const struct vipd_real *real)
 {
-	__u32 mtu = real->mtu; /* left to the packet itself */
-
-	if (real->method == VIPD_METHOD_TUN) {
-		__u32 overhead = tunnel_overhead(real);
-
-		mtu = mtu > overhead ? mtu - overhead : 0;
-	}
-	if (p->ip_len > mtu)
-		return answer_too_big(ctx, p, mtu);
+	if (p->ip_len > real->mtu)
+		return answer_too_big(ctx, p, real->mtu);
 	if (real->method == VIPD_METHOD_TUN)
 		return tunnel_packet(ctx, p, real);
 	if (real->method == VIPD_METHOD_NAT)

@@ -9,9 +9,9 @@
 
 #include <vipd/abi/service.h>
 
+#include "bpf/checksum.bpf.h"
 #include "bpf/maps.bpf.h"
 #include "bpf/parse.bpf.h"
-#include "bpf/tunnel.bpf.h"
 
 #define VIPD_ICMP_TTL 64
 #define VIPD_ICMP_TOS 0xc0 /* internetwork control, RFC 1812 4.3.2.5 */
@@ -49,15 +49,6 @@ static __always_inline int icmp_within_limit(__u32 now)
 		return 0;
 	sent->count++;
 	return 1;
-}
-
-static __always_inline __u16 csum_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)~sum;
 }
 
 /*

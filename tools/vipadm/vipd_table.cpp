@@ -80,8 +80,32 @@ Forward forward_of(std::string_view method) {
     return method == "NAT" ? Forward::Masquerade : Forward::Route;
 }
 
+TunnelInfo tunnel_of(const json& from) {
+    TunnelInfo tunnel;
+    const std::string type = text(from, "type");
+    const std::string checksum = text(from, "checksum");
+    if (type == "gue") tunnel.type = TunnelInfo::Type::Gue;
+    if (type == "gre") tunnel.type = TunnelInfo::Type::Gre;
+    if (checksum == "csum") tunnel.checksum = TunnelInfo::Checksum::Full;
+    if (checksum == "remcsum") tunnel.checksum = TunnelInfo::Checksum::Remote;
+    tunnel.port = static_cast<std::uint16_t>(number(from, "port"));
+    return tunnel;
+}
+
+json tunnel_json(const TunnelInfo& tunnel) {
+    if (tunnel.type == TunnelInfo::Type::Ipip) return {{"type", "ipip"}};
+    json made{{"type", "gre"}};
+    if (tunnel.type == TunnelInfo::Type::Gue) made = {{"type", "gue"}, {"port", tunnel.port}};
+    made["checksum"] = tunnel.checksum == TunnelInfo::Checksum::Full     ? "csum"
+                       : tunnel.checksum == TunnelInfo::Checksum::Remote ? "remcsum"
+                                                                         : "nocsum";
+    return made;
+}
+
 Real real_of(const json& from) {
     Real real;
+    if (const auto tunnel = from.find("tunnel"); tunnel != from.end() && tunnel->is_object())
+        real.tunnel = tunnel_of(*tunnel);
     real.endpoint = endpoint_of(from);
     real.forward = forward_of(text(from, "method"));
     real.weight = static_cast<std::uint32_t>(number(from, "effective_weight"));
@@ -184,7 +208,6 @@ std::string_view missing(const Command& command) {
     if (service.timeout != 0) return "persistence";
     if (!service.engine.empty()) return "a persistence engine";
     if (service.one_packet) return "one-packet scheduling";
-    if (command.real.tunnel.type != TunnelInfo::Type::Ipip) return "a tunnel other than ipip";
     for (const auto& one : service.flags)
         if (one.starts_with("flag-")) return "a flag without a meaning";
     return {};
@@ -244,6 +267,8 @@ tl::expected<json, Refusal> change_of(const Command& command) {
         case Verb::AddServer:
         case Verb::EditServer:
             body["method"] = method_name(command.real.forward);
+            if (command.real.forward == Forward::Tunnel)
+                body["tunnel"] = tunnel_json(command.real.tunnel);
             body["weight"] = command.real.weight;
             body["uthreshold"] = command.real.upper;
             body["lthreshold"] = command.real.lower;

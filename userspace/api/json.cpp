@@ -70,6 +70,17 @@ Json next_hop_json(const control::RealStatus& real) {
     return json;
 }
 
+/// null without a tunnel.
+Json tunnel_json(const control::RealStatus& real) {
+    if (real.method != model::Method::Tunnel) return {};
+    const auto& tunnel = real.tunnel;
+    Json json = {{"type", model::to_string(tunnel.type)}};
+    if (tunnel.type == model::Tunnel::Type::Gue) json["port"] = tunnel.port;
+    if (tunnel.type != model::Tunnel::Type::Ipip)
+        json["checksum"] = model::to_string(tunnel.checksum);
+    return json;
+}
+
 /// The one word that the state of a real server comes down to.
 std::string_view real_state(const control::RealStatus& real) {
     if (!real.known) return "checking";
@@ -82,6 +93,7 @@ Json real_json(const control::RealStatus& real) {
     return {{"address", real.endpoint.address.to_string()},
             {"port", real.endpoint.port},
             {"method", model::to_string(real.method)},
+            {"tunnel", tunnel_json(real)},
             {"weight", real.weight},
             {"effective_weight", real.effective_weight},
             {"state", real_state(real)},

@@ -2,6 +2,7 @@
 #include "userspace/api/live_command.hpp"
 
 #include "userspace/api/json.hpp"
+#include "userspace/model/model.hpp"
 
 #include <fmt/format.h>
 
@@ -66,6 +67,37 @@ bool take_flag(const Json& value, bool& to) {
     return true;
 }
 
+/// {"type": "ipip"|"gue"|"gre", "port": N, "checksum": "nocsum"|"csum"|"remcsum"}
+bool take_tunnel(const Json& value, config::Tunnel& to) {
+    using Tunnel = config::Tunnel;
+    static_assert(static_cast<int>(Tunnel::Type::Gre) ==
+                      static_cast<int>(model::Tunnel::Type::Gre) &&
+                  static_cast<int>(Tunnel::Checksum::Remote) ==
+                      static_cast<int>(model::Tunnel::Checksum::Remote));
+    if (!value.is_object()) return false;
+    to = {};
+    for (const auto& [name, member] : value.items()) {
+        std::uint32_t port = 0;
+        std::string word;
+        if (name == "port") {
+            if (!take_number(member, port) || port == 0 || port > 65535) return false;
+            to.port = static_cast<std::uint16_t>(port);
+            continue;
+        }
+        if (!take_text(member, word)) return false;
+        if (const auto type = model::tunnel_type_of(word); name == "type" && type)
+            to.type = static_cast<Tunnel::Type>(*type);
+        else if (const auto sum = model::tunnel_checksum_of(word); name == "checksum" && sum)
+            to.checksum = static_cast<Tunnel::Checksum>(*sum);
+        else
+            return false;
+    }
+    const bool gue = to.type == Tunnel::Type::Gue;
+    const bool ipip = to.type == Tunnel::Type::Ipip;
+    return gue == (to.port != 0) && (!ipip || to.checksum == Tunnel::Checksum::None) &&
+           (gue || to.checksum != Tunnel::Checksum::Remote);
+}
+
 /// One member of the body; false: unknown, or not of its kind.
 bool take(control::LiveCommand& command, const std::string& name, const Json& value) {
     if (name == "service") {
@@ -87,6 +119,7 @@ bool take(control::LiveCommand& command, const std::string& name, const Json& va
         return take_text(value, command.method) &&
                (command.method == "DR" || command.method == "TUN" || command.method == "NAT");
     }
+    if (name == "tunnel") return take_tunnel(value, command.tunnel);
     if (name == "uthreshold") return take_number(value, command.upper);
     if (name == "lthreshold") return take_number(value, command.lower);
     if (name == "weight") return take_number(value, command.weight);

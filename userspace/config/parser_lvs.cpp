@@ -52,6 +52,18 @@ void read_tunnel(Parsing& parsing, const Statement& line, Tunnel& tunnel) {
     }
     if (tunnel.type == Tunnel::Type::Gue && tunnel.port == 0)
         reporter.error(line.head(), "a gue tunnel needs a port");
+    const bool ipip = tunnel.type == Tunnel::Type::Ipip;
+    if (tunnel.type != Tunnel::Type::Gue && tunnel.port != 0) {
+        reporter.warning(line.head(), "only a gue tunnel has a port; ignored");
+        tunnel.port = 0;
+    }
+    if (tunnel.checksum == Tunnel::Checksum::Remote && tunnel.type != Tunnel::Type::Gue) {
+        reporter.error(line.head(), "remcsum is for gue tunnels only; ignored");
+        tunnel.checksum = Tunnel::Checksum::None;
+    } else if (ipip && tunnel.checksum != Tunnel::Checksum::None) {
+        reporter.warning(line.head(), "an ipip tunnel has no checksum; ignored");
+        tunnel.checksum = Tunnel::Checksum::None;
+    }
 }
 
 /// lb_kind NAT|DR|TUN [tunnel]

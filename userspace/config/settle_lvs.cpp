@@ -195,11 +195,15 @@ void settle_forwarding(Parsing& parsing, const Word& head, ServiceDraft& service
             fmt::format("{} not done by vipd yet; this virtual_server is not forwarded", what));
         server.forwarded = false;
     };
-    const bool plain = server.tunnel == Tunnel{} && server.sorry_server_tunnel == Tunnel{} &&
-                       std::all_of(service.reals.begin(), service.reals.end(), [](auto& made) {
-                           return made.real.tunnel == Tunnel{};
-                       });
-    if (!plain) no(head, "TUN other than IPIP is");
+    // Of which the parser has told.
+    const auto no_port = [](const Tunnel& tunnel) {
+        return tunnel.type == Tunnel::Type::Gue && tunnel.port == 0;
+    };
+    if (no_port(server.tunnel) || no_port(server.sorry_server_tunnel) ||
+        std::any_of(service.reals.begin(), service.reals.end(), [&](auto& made) {
+            return no_port(made.real.tunnel);
+        }))
+        server.forwarded = false;
     if (server.key.protocol == Protocol::Sctp) no(head, "SCTP is");
     // Their replies could not be told from others'.
     const bool nat = *server.method == "NAT" ||

@@ -151,6 +151,7 @@ Status Core::status() {
             RealStatus entry;
             entry.endpoint = real.endpoint;
             entry.method = real.method;
+            entry.tunnel = real.tunnel;
             entry.weight = real.configured_weight;
             entry.effective_weight = real.weight;
             entry.upper_threshold = real.upper_threshold;

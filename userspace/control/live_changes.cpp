@@ -116,6 +116,7 @@ Result<> LiveChanges::apply(const LiveCommand& command, const config::Config& fi
     made.upper_threshold.value = command.upper;
     made.lower_threshold.value = command.lower;
     made.method = command.method;
+    made.tunnel = command.tunnel;
     patches_[*command.service].reals[command.real] = std::move(made);
     return {};
 }
@@ -132,6 +133,7 @@ void LiveChanges::patch(config::VirtualServer& server, const Patch& patch) {
             real.upper_threshold.value = changed->second->upper_threshold.value;
             real.lower_threshold.value = changed->second->lower_threshold.value;
             real.method = changed->second->method;
+            real.tunnel = changed->second->tunnel;
         }
         left.erase(changed);
         return deleted;

@@ -48,6 +48,32 @@ model::Method method_of(const config::VirtualServer& server, const config::RealS
     return method_of(real.method ? *real.method : *server.method);
 }
 
+model::Tunnel tunnel_of(const config::Tunnel& configured) {
+    model::Tunnel tunnel;
+    tunnel.port = configured.port;
+    switch (configured.type) {
+        case config::Tunnel::Type::Gue:
+            tunnel.type = model::Tunnel::Type::Gue;
+            break;
+        case config::Tunnel::Type::Gre:
+            tunnel.type = model::Tunnel::Type::Gre;
+            break;
+        case config::Tunnel::Type::Ipip:
+            break;
+    }
+    switch (configured.checksum) {
+        case config::Tunnel::Checksum::Full:
+            tunnel.checksum = model::Tunnel::Checksum::Full;
+            break;
+        case config::Tunnel::Checksum::Remote:
+            tunnel.checksum = model::Tunnel::Checksum::Remote;
+            break;
+        case config::Tunnel::Checksum::None:
+            break;
+    }
+    return tunnel;
+}
+
 /// smtp_alert: its own word, else that for checkers, else that for all, else `otherwise`.
 bool mails(const config::Value<bool>& own, bool otherwise, const config::Smtp& smtp) {
     for (const auto* word : {&own, &smtp.alert_checker, &smtp.alert})
@@ -69,7 +95,7 @@ std::vector<config::ServiceMember> members_of(const config::VirtualServer& serve
 
 std::optional<std::string> unsupported(const config::VirtualServer& server) {
     if (server.key.protocol == Protocol::Sctp) return "SCTP services are not forwarded yet";
-    // The parser knows more (TUN of another type than IPIP) and has said it with its place.
+    // The parser knows more (a gue tunnel without a port) and has said it with its place.
     if (!server.forwarded) return "not forwarded yet, see the diagnostics of the configuration";
     return std::nullopt;
 }
@@ -315,6 +341,8 @@ model::Service ServiceTable::build(const ServiceState& service,
         entry.endpoint =
             endpoint_of(real.endpoint, real.method.value_or(*server.method), server, member);
         entry.method = method_of(server, real);
+        if (entry.method == model::Method::Tunnel)
+            entry.tunnel = tunnel_of(real.method ? real.tunnel : server.tunnel);
         entry.weight = effective_weight(real, state);
         entry.upper = *real.upper_threshold;
         entry.lower = *real.lower_threshold;
@@ -336,6 +364,9 @@ model::Service ServiceTable::build(const ServiceState& service,
         const auto method = server.sorry_server_method.value_or(*server.method);
         entry.endpoint = endpoint_of(*server.sorry_server, method, server, member);
         entry.method = method_of(method);
+        if (entry.method == model::Method::Tunnel)
+            entry.tunnel =
+                tunnel_of(server.sorry_server_method ? server.sorry_server_tunnel : server.tunnel);
         built.reals.push_back(entry);
     }
     return built;
@@ -390,6 +421,7 @@ ServiceTable::ServiceView ServiceTable::view(const ServiceState& service,
         RealView entry;
         entry.endpoint = built.reals[i].endpoint;
         entry.method = built.reals[i].method;
+        entry.tunnel = built.reals[i].tunnel;
         if (i == server.real_servers.size()) {
             entry.sorry = true;
             view.reals.push_back(std::move(entry));

@@ -363,6 +363,26 @@ std::string keepalived_data(const config::Config& config, const control::Status&
     return out;
 }
 
+namespace {
+
+/// As keepalived's dump_forwarding_method() writes it.
+std::string forwarding_method(const config::VirtualServer& service,
+                              const config::RealServer& real) {
+    using Tunnel = config::Tunnel;
+    const std::string method = real.method.value_or(*service.method);
+    if (method != "TUN") return method;
+    const Tunnel& tunnel = real.method ? real.tunnel : service.tunnel;
+    if (tunnel.type == Tunnel::Type::Ipip) return "TUN, type = IPIP";
+    const std::string_view checksum = tunnel.checksum == Tunnel::Checksum::Full ? "checksum"
+                                      : tunnel.checksum == Tunnel::Checksum::Remote
+                                          ? "remote checksum"
+                                          : "no checksum";
+    if (tunnel.type == Tunnel::Type::Gre) return fmt::format("TUN, type = GRE, {}", checksum);
+    return fmt::format("TUN, type = GUE, port = {}, {}", tunnel.port, checksum);
+}
+
+}  // namespace
+
 std::string keepalived_check_data(const config::Config& config, const control::Status& status) {
     std::string out = "------< LVS Topology >------\n";
     for (const auto& service : config.virtual_servers) {
@@ -379,10 +399,13 @@ std::string keepalived_check_data(const config::Config& config, const control::S
             if (one.key == service.key) now = &one;
         if (now != nullptr) out += fmt::format("   has quorum = {}\n", now->quorum_up);
         for (const auto& real : service.real_servers) {
-            out += fmt::format("   Real server = {}\n     weight = {}\n     checkers = {}\n",
-                               real.endpoint.to_string(),
-                               *real.weight,
-                               real.checkers.size());
+            out += fmt::format(
+                "   Real server = {}\n     forwarding method = {}\n"
+                "     weight = {}\n     checkers = {}\n",
+                real.endpoint.to_string(),
+                forwarding_method(service, real),
+                *real.weight,
+                real.checkers.size());
             if (now == nullptr) continue;
             for (const auto& one : now->reals)
                 if (one.endpoint == real.endpoint && !one.sorry)

@@ -77,6 +77,42 @@ ServiceKey from_abi(const vipd_service_key& key) {
             .protocol = static_cast<Protocol>(key.protocol)};
 }
 
+std::uint32_t tunnel_flags(const model::Real& real) {
+    using Tunnel = model::Tunnel;
+    if (real.method != model::Method::Tunnel || real.tunnel.type == Tunnel::Type::Ipip) return 0;
+    const bool gue = real.tunnel.type == Tunnel::Type::Gue;
+    const std::uint32_t type = gue ? VIPD_REAL_GUE : VIPD_REAL_GRE;
+    switch (real.tunnel.checksum) {
+        case Tunnel::Checksum::Full:
+            return type | VIPD_REAL_CSUM;
+        case Tunnel::Checksum::Remote:
+            return gue ? type | VIPD_REAL_REMCSUM : type;
+        case Tunnel::Checksum::None:
+            break;
+    }
+    return type;
+}
+
+model::Tunnel tunnel_of(const vipd_real& real) {
+    using Tunnel = model::Tunnel;
+    Tunnel tunnel;
+    if ((real.flags & VIPD_REAL_GUE) != 0) {
+        tunnel.type = Tunnel::Type::Gue;
+        tunnel.port = ntohs(real.port);
+    } else if ((real.flags & VIPD_REAL_GRE) != 0) {
+        tunnel.type = Tunnel::Type::Gre;
+    }
+    if ((real.flags & VIPD_REAL_CSUM) != 0) tunnel.checksum = Tunnel::Checksum::Full;
+    if ((real.flags & VIPD_REAL_REMCSUM) != 0) tunnel.checksum = Tunnel::Checksum::Remote;
+    return tunnel;
+}
+
+std::uint32_t overhead(const vipd_real& real) {
+    if (real.method != VIPD_METHOD_TUN) return 0;
+    return model::overhead(tunnel_of(real),
+                           real.family == VIPD_FAMILY_V6 ? Family::V6 : Family::V4);
+}
+
 std::uint32_t flow_timeout(const model::Service& service,
                            Protocol protocol,
                            vipd_flow_state state) {

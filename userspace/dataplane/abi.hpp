@@ -27,6 +27,13 @@ vipd_service to_abi(const model::Service& service);
 /// All but the reals.
 model::Service from_abi(const vipd_service_key& key, const vipd_service& service);
 
+/// VIPD_REAL_TUNNEL of vipd_real.flags.
+std::uint32_t tunnel_flags(const model::Real& real);
+/// What TUN to this real server puts its packets into.
+model::Tunnel tunnel_of(const vipd_real& real);
+/// What it takes off the MTU.
+std::uint32_t overhead(const vipd_real& real);
+
 /// Ticks that a flow of this service lives in this state without a packet.
 std::uint32_t flow_timeout(const model::Service& service, Protocol protocol, vipd_flow_state state);
 /// The same for a template.

@@ -344,22 +344,23 @@ vipd_real BpfDataplane::make_real(const model::Service& service,
     // DR and TUN deliver to the port that the client asked for, as IPVS does.
     abi.port =
         htons(real.method == model::Method::Nat ? real.endpoint.port : service.key.endpoint.port);
+    abi.flags = (real.alive ? VIPD_REAL_ALIVE : 0U) | tunnel_flags(real);
+    if ((abi.flags & VIPD_REAL_GUE) != 0) abi.port = htons(real.tunnel.port);
     abi.family = abi_family(real.endpoint.address);
     abi.method = static_cast<std::uint8_t>(real.method);
     abi.generation = registry_.entry(id)->generation;
-    abi.flags = real.alive ? VIPD_REAL_ALIVE : 0U;
     apply_hop(abi, real.endpoint.address);
     return abi;
 }
 
 void BpfDataplane::apply_hop(vipd_real& real, const IpAddress& address) const {
-    real.flags &= VIPD_REAL_ALIVE;
+    real.flags &= VIPD_REAL_ALIVE | VIPD_REAL_TUNNEL;
     const auto found = hops_.find(address);
     if (found == hops_.end()) return;
     const NextHop& hop = found->second;
     real.flags |= VIPD_REAL_RESOLVED | (hop.local ? VIPD_REAL_LOCAL : 0U);
     real.ifindex = static_cast<std::uint32_t>(hop.ifindex);
-    real.mtu = hop.mtu;
+    real.mtu = hop.mtu - std::min(hop.mtu, overhead(real));
     real.vlan = htons(hop.vlan);
     real.tunnel_source = to_abi(hop.tunnel_source);
     std::ranges::copy(hop.destination, real.dst_mac);

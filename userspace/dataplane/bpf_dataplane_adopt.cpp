@@ -102,7 +102,7 @@ Result<> BpfDataplane::adopt_reals() {
             entry.retired_in = sweep_round_;
             if ((real.flags & VIPD_REAL_RESOLVED) != 0) {
                 NextHop hop{.ifindex = static_cast<int>(real.ifindex),
-                            .mtu = real.mtu,
+                            .mtu = real.mtu + overhead(real),
                             .vlan = ntohs(real.vlan),
                             .tunnel_source = from_abi(real.tunnel_source, real.family),
                             .local = (real.flags & VIPD_REAL_LOCAL) != 0};
@@ -177,6 +177,7 @@ Result<> BpfDataplane::adopt_services() {
         model_[entry.service].reals.push_back(
             {.endpoint = entry.endpoint,
              .method = static_cast<model::Method>(reals_[id].method),
+             .tunnel = tunnel_of(reals_[id]),
              .weight = config.weight,
              .alive = config.alive != 0,
              .last_weight = config.last_weight,

@@ -13,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define VIPD_ABI_VERSION 2
+#define VIPD_ABI_VERSION 3
 
 #define VIPD_MAX_SERVICES 4096
 #define VIPD_MAX_REALS 16384

@@ -130,6 +130,15 @@ enum vipd_method {
 #define VIPD_REAL_RESOLVED 0x2U /* ifindex, MACs and MTU are those to use */
 #define VIPD_REAL_LOCAL 0x4U	/* its address is one of this host */
 #define VIPD_REAL_LEAVING 0x8U	/* no longer configured: what it has runs out */
+/* TUN: neither GUE nor GRE is IP in IP. REMCSUM is GUE's CSUM with the packet's
+ * own checksum left to the receiver.
+ */
+#define VIPD_REAL_GUE 0x10U
+#define VIPD_REAL_GRE 0x20U
+#define VIPD_REAL_CSUM 0x40U
+#define VIPD_REAL_REMCSUM 0x80U
+#define VIPD_REAL_TUNNEL                                                       \
+	(VIPD_REAL_GUE | VIPD_REAL_GRE | VIPD_REAL_CSUM | VIPD_REAL_REMCSUM)
 
 /*
  * vipd_reals, by id: how to reach one real server of one service; one cache
@@ -138,13 +147,13 @@ enum vipd_method {
 struct vipd_real {
 	union vipd_addr address;
 	union vipd_addr tunnel_source;
-	__be16 port; /* NAT: to which; 0: to the one that the client asked */
+	__be16 port; /* NAT: to which, 0: that of the client; GUE: UDP's */
 	__u8 family;
 	__u8 method; /* enum vipd_method */
 	__u32 ifindex;
 	__u8 dst_mac[6];
 	__u8 src_mac[6];
-	__u32 mtu;
+	__u32 mtu;	  /* of the way, less what TUN puts around a packet */
 	__u16 generation; /* counts the uses of this id */
 	__be16 vlan;	  /* VID of the tag to send with; 0: none */
 	__u32 flags;	  /* VIPD_REAL_* */

@@ -20,6 +20,11 @@ TEST(Change, IsReadWhole) {
     EXPECT_EQ(command->real.to_string(), "10.1.0.1:5353");
     EXPECT_EQ(command->method, "TUN");
     EXPECT_EQ(command->weight, 7U);
+    const auto tunnel = live_command(
+        R"({"command": "zero", "tunnel": {"type": "gue", "port": 6080, "checksum": "remcsum"}})");
+    ASSERT_TRUE(tunnel) << tunnel.error().message;
+    using config::Tunnel;
+    EXPECT_EQ(tunnel->tunnel, (Tunnel{Tunnel::Type::Gue, 6080, Tunnel::Checksum::Remote}));
     EXPECT_FALSE(live_command(R"({"command": "zero"})")->service);
     EXPECT_EQ(live_command(R"({"command": "set-timeouts", "udp": 45})")->timeouts[2], 45U);
 }
@@ -42,6 +47,15 @@ TEST(Change, HalfOrForeignBodiesAreRefused) {
             R"({"command": "zero", "weight": 4294967296})",
             R"({"command": "zero", "method": "MAGIC"})",
             R"({"command": "zero", "unknown": 1})",
+            R"({"command": "zero", "tunnel": "gre"})",
+            R"({"command": "zero", "tunnel": {"type": "vxlan"}})",
+            R"({"command": "zero", "tunnel": {"type": "gue"}})",
+            R"({"command": "zero", "tunnel": {"type": "gue", "port": 0}})",
+            R"({"command": "zero", "tunnel": {"type": "gue", "port": 65536}})",
+            R"({"command": "zero", "tunnel": {"type": "gre", "port": 1}})",
+            R"({"command": "zero", "tunnel": {"type": "gre", "checksum": "remcsum"}})",
+            R"({"command": "zero", "tunnel": {"type": "ipip", "checksum": "csum"}})",
+            R"({"command": "zero", "tunnel": {"type": "gre", "key": "1"}})",
         })
         EXPECT_FALSE(live_command(body)) << body;
 }

@@ -138,8 +138,6 @@ TEST(VirtualServer, MistakesAreReported) {
     EXPECT_THAT(
         findings(parsed),
         ElementsAre(
-            "1:16 warning: TUN other than IPIP is not done by vipd yet; this virtual_server is not "
-            "forwarded",
             "2:9 error: unknown scheduler 'mx'; ignored",
             "4:9 error: unknown lb_kind 'dr'; ignored",
             "6:10 error: unknown protocol 'XYZ'; ignored",
@@ -156,10 +154,54 @@ TEST(VirtualServer, MistakesAreReported) {
             "10.0.0.3:8080",
             "21:13 complaint: real_server 10.0.0.3:8080 stands here twice; the second is ignored",
             "22:8 error: number '-1' is outside 0 to 2147483647; ignored"));
-    EXPECT_EQ(parsed.diagnostics[2].hint, "it must be written in capitals: DR");
-    EXPECT_FALSE(parsed.config.virtual_servers.at(0).forwarded);
+    EXPECT_EQ(parsed.diagnostics[1].hint, "it must be written in capitals: DR");
+    EXPECT_TRUE(parsed.config.virtual_servers.at(0).forwarded);
     EXPECT_EQ(parsed.config.virtual_servers[0].real_servers.at(0).endpoint.to_string(),
               "10.0.0.3:80");
+}
+
+TEST(VirtualServer, TunnelsOfEachType) {
+    const auto tunnel = [](const std::string& options) {
+        const Parsed parsed = read(
+            "virtual_server 10.0.0.1 80 {\nprotocol TCP\nlb_algo rr\n"
+            "lb_kind TUN " +
+            options + "\nreal_server 10.0.0.2 80 {\n}\n}");
+        EXPECT_THAT(findings(parsed), ElementsAre()) << options;
+        EXPECT_TRUE(parsed.config.virtual_servers.at(0).forwarded);
+        return parsed.config.virtual_servers[0].tunnel;
+    };
+    using Type = Tunnel::Type;
+    using Checksum = Tunnel::Checksum;
+    EXPECT_EQ(tunnel(""), (Tunnel{Type::Ipip, 0, Checksum::None}));
+    EXPECT_EQ(tunnel("type ipip"), (Tunnel{Type::Ipip, 0, Checksum::None}));
+    EXPECT_EQ(tunnel("type gue port 6080"), (Tunnel{Type::Gue, 6080, Checksum::None}));
+    EXPECT_EQ(tunnel("type gue port 6080 nocsum"), (Tunnel{Type::Gue, 6080, Checksum::None}));
+    EXPECT_EQ(tunnel("type gue port 6080 csum"), (Tunnel{Type::Gue, 6080, Checksum::Full}));
+    EXPECT_EQ(tunnel("type gue port 6080 remcsum"), (Tunnel{Type::Gue, 6080, Checksum::Remote}));
+    EXPECT_EQ(tunnel("type gre"), (Tunnel{Type::Gre, 0, Checksum::None}));
+    EXPECT_EQ(tunnel("type gre csum"), (Tunnel{Type::Gre, 0, Checksum::Full}));
+}
+
+TEST(VirtualServer, TunnelsThatCannotBe) {
+    const Parsed parsed = read(
+        "virtual_server 10.0.0.1 80 {\nprotocol TCP\nlb_algo rr\nlb_kind TUN type ipip csum\n"
+        "sorry_server 10.0.0.9 80\nsorry_server_lvs_method TUN type gre port 7\n"
+        "real_server 10.0.0.2 80 {\nlvs_method TUN type gre remcsum\n}\n}\n"
+        "virtual_server 10.0.0.1 81 {\nprotocol TCP\nlb_algo rr\nlb_kind DR\n"
+        "real_server 10.0.0.2 81 {\nlvs_method TUN type gue\n}\n}");
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("4:1 warning: an ipip tunnel has no checksum; ignored",
+                            "6:1 warning: only a gue tunnel has a port; ignored",
+                            "8:1 error: remcsum is for gue tunnels only; ignored",
+                            "16:1 error: a gue tunnel needs a port"));
+    const auto& servers = parsed.config.virtual_servers;
+    EXPECT_TRUE(servers.at(0).forwarded);
+    EXPECT_EQ(servers[0].tunnel, Tunnel{});
+    EXPECT_EQ(servers[0].sorry_server_tunnel.type, Tunnel::Type::Gre);
+    EXPECT_EQ(servers[0].sorry_server_tunnel.port, 0);
+    EXPECT_EQ(servers[0].real_servers.at(0).tunnel,
+              (Tunnel{Tunnel::Type::Gre, 0, Tunnel::Checksum::None}));
+    EXPECT_FALSE(servers.at(1).forwarded);  // where should its packets go
 }
 
 TEST(VirtualServer, SecondOfAnAddressIsIgnored) {

@@ -236,10 +236,33 @@ TEST(ServiceTable, LeavesOutWhatIsNotForwardedYet) {
 TEST(ServiceTable, LeavesOutWhatTheParserSaysIsNotForwarded) {
     auto config = two_reals();
     config.virtual_servers[0].method = std::string("TUN");
-    config.virtual_servers[0].forwarded = false;  // TUN type gue
+    config.virtual_servers[0].forwarded = false;  // TUN type gue without a port
     ServiceTable table;
     table.configure(config);
     EXPECT_TRUE(table.desired().empty());
+}
+
+TEST(ServiceTable, EachRealHasTheTunnelOfItsMethod) {
+    using Type = config::Tunnel::Type;
+    using Checksum = config::Tunnel::Checksum;
+    auto config = two_reals();
+    auto& server = config.virtual_servers[0];
+    server.method = std::string("TUN");
+    server.tunnel = {Type::Gue, 6080, Checksum::Remote};
+    server.real_servers[1].method = "TUN";
+    server.real_servers[1].tunnel = {Type::Gre, 0, Checksum::Full};
+    ServiceTable table;
+    table.configure(config);
+    const auto& reals = table.desired().begin()->second.reals;
+    using model::Tunnel;
+    EXPECT_EQ(reals.at(0).tunnel, (Tunnel{Tunnel::Type::Gue, 6080, Tunnel::Checksum::Remote}));
+    EXPECT_EQ(reals.at(1).tunnel, (Tunnel{Tunnel::Type::Gre, 0, Tunnel::Checksum::Full}));
+    EXPECT_EQ(table.view()[0].reals.at(0).tunnel, reals[0].tunnel);
+    // What a virtual_server says of tunnels is not for a real server with a method of its own.
+    server.real_servers[1].method = "DR";
+    server.real_servers[1].tunnel = {};
+    table.configure(config);
+    EXPECT_EQ(table.desired().begin()->second.reals.at(1).tunnel, Tunnel{});
 }
 
 TEST(ServiceTable, HandsItsHealthToARestartedCheckProcess) {

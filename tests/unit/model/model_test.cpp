@@ -64,7 +64,7 @@ TEST(Diff, OfEqualModelsIsEmpty) {
 
 TEST(Diff, SeesEveryFieldOfAServiceAndItsReals) {
     const Service before = service(1, 1);
-    std::vector<Service> variants(11, before);
+    std::vector<Service> variants(12, before);
     variants[0].scheduler = Scheduler::Maglev;
     variants[1].hash_port = true;
     variants[2].hash_fallback = true;
@@ -76,6 +76,7 @@ TEST(Diff, SeesEveryFieldOfAServiceAndItsReals) {
     variants[8].reals[0].alive = false;
     variants[9].reals[0].method = Method::Tunnel;
     variants[10].reals[0].endpoint.port = 81;
+    variants[11].reals[0].tunnel.checksum = Tunnel::Checksum::Full;
     for (const Service& after : variants) {
         const auto changes = diff({{before.key, before}}, {{after.key, after}});
         ASSERT_EQ(changes.size(), 1U) << &after - variants.data();
@@ -98,6 +99,11 @@ TEST(ModelNames, AreThoseOfTheConfiguration) {
     EXPECT_EQ(to_string(Scheduler::Maglev), "mh");
     EXPECT_EQ(to_string(Method::DirectRouting), "DR");
     EXPECT_EQ(to_string(Method::Tunnel), "TUN");
+    for (const auto type : {Tunnel::Type::Ipip, Tunnel::Type::Gue, Tunnel::Type::Gre})
+        EXPECT_EQ(tunnel_type_of(to_string(type)), type);
+    EXPECT_EQ(to_string(Tunnel::Checksum::Remote), "remcsum");
+    EXPECT_EQ(tunnel_checksum_of("csum"), Tunnel::Checksum::Full);
+    EXPECT_EQ(tunnel_type_of("vxlan"), std::nullopt);
 }
 
 }  // namespace

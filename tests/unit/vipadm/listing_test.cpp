@@ -189,16 +189,49 @@ TEST(VipdTable, AnswersThatMakeNoSenseDoNotEndIt) {
         EXPECT_NO_THROW(listing(vipadm::table_of(nlohmann::json::parse(text)), {}, false, {}));
 }
 
+TEST(VipdTable, TunnelsAreThoseOfTheStatus) {
+    const auto status = nlohmann::json::parse(R"({"services": [{
+        "address": "10.0.0.1", "port": 80, "protocol": "TCP", "scheduler": "rr", "reals": [
+            {"address": "10.0.0.2", "port": 80, "alive": true, "method": "TUN", "effective_weight": 1,
+             "tunnel": {"type": "ipip"}},
+            {"address": "10.0.0.3", "port": 80, "alive": true, "method": "TUN", "effective_weight": 1,
+             "tunnel": {"type": "gue", "port": 6083, "checksum": "remcsum"}},
+            {"address": "10.0.0.4", "port": 80, "alive": true, "method": "TUN", "effective_weight": 1,
+             "tunnel": {"type": "gre", "checksum": "csum"}},
+            {"address": "10.0.0.5", "port": 80, "alive": true, "method": "DR", "effective_weight": 1,
+             "tunnel": null}]}]})");
+    Format format;
+    format.numeric = true;
+    format.tunnels = true;
+    const std::string text = listing(vipadm::table_of(status), format, false, {});
+    EXPECT_NE(text.find("Tunnel  ipip          1"), std::string::npos) << text;
+    EXPECT_NE(text.find("Tunnel  gue:6083:r+c  1"), std::string::npos) << text;
+    EXPECT_NE(text.find("Tunnel  gre:+c        1"), std::string::npos) << text;
+    EXPECT_NE(text.find("Route   n/a           1"), std::string::npos) << text;
+}
+
 TEST(VipdTable, WhatVipdCannotDoIsSaidAndNotSent) {
     const auto change = [](std::vector<std::string> words) { return change_of(*parse(words, {})); };
     const auto good = change({"-a", "-t", "10.0.0.1:80", "-r", "10.0.0.2:81", "-i", "-w", "3"});
     ASSERT_TRUE(good);
-    EXPECT_EQ(
-        *good,
-        nlohmann::json::parse(
-            R"({"command": "add-server", "method": "TUN", "weight": 3, "uthreshold": 0, "lthreshold": 0,
+    EXPECT_EQ(*good,
+              nlohmann::json::parse(
+                  R"({"command": "add-server", "method": "TUN", "tunnel": {"type": "ipip"},
+                      "weight": 3, "uthreshold": 0, "lthreshold": 0,
                       "service": {"address": "10.0.0.1", "port": 80, "protocol": "TCP"},
                       "real": {"address": "10.0.0.2", "port": 80}})"));
+    const auto tunnel = [&](std::vector<std::string> options) {
+        std::vector<std::string> words{"-a", "-t", "10.0.0.1:80", "-r", "10.0.0.2", "-i"};
+        words.insert(words.end(), options.begin(), options.end());
+        const auto sent = change(words);
+        return sent ? sent->at("tunnel") : nlohmann::json();
+    };
+    EXPECT_EQ(tunnel({"--tun-type", "gue", "--tun-port", "6080", "--tun-remcsum"}),
+              nlohmann::json::parse(R"({"type": "gue", "port": 6080, "checksum": "remcsum"})"));
+    EXPECT_EQ(tunnel({"--tun-type", "gue", "--tun-port", "6080"}),
+              nlohmann::json::parse(R"({"type": "gue", "port": 6080, "checksum": "nocsum"})"));
+    EXPECT_EQ(tunnel({"--tun-type", "gre", "--tun-csum"}),
+              nlohmann::json::parse(R"({"type": "gre", "checksum": "csum"})"));
     EXPECT_FALSE(change({"-A", "-t", "10.0.0.1:80", "-p", "60"}));
     EXPECT_FALSE(change({"-A", "-f", "7"}));
     EXPECT_EQ(change({"-A", "-f", "7"}).error().status, 255);
