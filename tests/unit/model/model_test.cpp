@@ -16,7 +16,7 @@ ServiceKey key(unsigned n) {
 Service service(unsigned n, std::uint32_t weight) {
     Service made;
     made.key = key(n);
-    made.reals.push_back({{IpAddress::v4(0x0a000001U), 80}, Method::DirectRouting, weight});
+    made.reals.push_back({{IpAddress::v4(0x0a000001U), 80}, Method::DirectRouting, {}, weight});
     return made;
 }
 
