@@ -157,6 +157,7 @@ std::uint32_t Reporter::add_file(std::shared_ptr<const std::string> text, std::s
 std::uint32_t Reporter::add(std::string_view text,
                             std::shared_ptr<const std::string> owner,
                             std::string name) {
+    text = without_bom(text);
     File file{std::make_shared<const std::string>(std::move(name)), text, std::move(owner), {0}, 1};
     for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at)) {
         ++at;

@@ -21,6 +21,13 @@ struct Word {
     bool quoted = false;
 };
 
+/// A file without the byte order mark that some editors put in front of it.
+inline std::string_view without_bom(std::string_view text) {
+    constexpr std::string_view kBom = "\xef\xbb\xbf";
+    if (text.starts_with(kBom)) text.remove_prefix(kBom.size());
+    return text;
+}
+
 class Reporter {
   public:
     /// More than these are counted, not kept; a file of garbage stays cheap.
