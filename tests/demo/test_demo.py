@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -48,6 +49,20 @@ def left_behind():
     return found
 
 
+def pids_of(*parts):
+    """Processes of a demo whose command line has all of these in it."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as file:
+                words = file.read().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if "/vipd-demo-" in words and all(part in words for part in parts):
+            found.append(int(path.split("/")[2]))
+    return found
+
+
 def clean(dead_only):
     """Takes away what is left, if nobody's demo runs: each demo takes the lock for itself."""
     held = laboratory.lock("demo")
@@ -90,6 +105,43 @@ def test_no_connection_is_lost_that_need_not_be(log_folder, words, connections):
     # Not even one whose connection is younger than the sync's delay (some 10 ms), though rr would give
     # it another server: the new director waits for what the old one is still telling.
     assert others[0]["failed_requests"] == 0, "a graceful handover loses requests"
+
+
+def test_a_demo_that_fails_writes_the_table_so_far(tmp_path):
+    table = tmp_path / "table.json"
+    process = subprocess.Popen(demo("--connections", "50", "--json", str(table)),
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               start_new_session=True)
+    try:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("(2) graceful handover"):
+                break
+        for pid in pids_of("bin/vipd", "/d2/"):
+            os.kill(pid, signal.SIGKILL)
+        text, _ = process.communicate(timeout=90)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 1, text
+    assert "The demo failed" in text
+    steps = json.loads(table.read_text())["steps"]
+    assert [step["name"] for step in steps] == STEPS[:1]
+    assert list(steps[0]) == KEYS
+    # "all requests are answered again, by r1 26, r3 25": requests, of which r2 has none.
+    said = next(line for line in lines if "all requests are answered again, by" in line)
+    assert re.search(r"by r1 \d+, r3 \d+$", said.strip()), said
+    answered = sum(map(int, re.findall(r"r\d (\d+)", said)))
+    assert answered >= 40, "a second of requests, 50 of them"
+
+
+def test_clean_neither_installs_nor_builds():
+    done = subprocess.run(["bash", "-x", os.path.join(ROOT, "tools/demo"), "--clean"],
+                          capture_output=True, text=True, timeout=60, check=True)
+    assert "failover.py --clean" in done.stderr
+    assert "dev/packages" not in done.stderr
+    assert "dev/build" not in done.stderr
 
 
 def test_the_two_nginx_pair_moves_and_comes_back(log_folder):

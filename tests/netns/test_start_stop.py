@@ -140,13 +140,38 @@ def test_stop_just_after_vrrp_was_killed_removes_the_vip(lab):
     assert not d1.has(VIP)
 
 
-def test_a_start_that_fails_in_the_program_is_one_sentence(lab):
+@pytest.mark.parametrize("missing", ["bpf,-sys_admin", "net_admin", "net_raw", "setuid", "setgid",
+                                     "kill"])
+def test_a_start_without_a_capability_is_one_sentence(lab, missing):
     node = lab.node("d1", "10.77.0.11/24")
     vipd = Vipd(node, SERVICE)
-    process = node.start("vipd-refused", ["setpriv", "--bounding-set=-bpf,-sys_admin",
-                                          "--inh-caps=-bpf,-sys_admin", build_path("bin/vipd"), "-n",
-                                          "-l", "-f", vipd.config_path])
+    process = node.start("vipd-refused", ["setpriv", f"--bounding-set=-{missing}",
+                                          f"--inh-caps=-{missing}", *vipd.argv()])
     assert process.wait(15) != 0
-    assert "CAP_" in process.log().strip().splitlines()[-1]
+    lines = process.log().strip().splitlines()
+    assert len(lines) == 1, lines
+    assert f"CAP_{missing.split(',')[0].upper()} is missing (" in lines[0]
+    assert "run vipd as root or give it the capability" in lines[0]
+    assert attached(node) is None
+    assert pins(vipd) == {}
+
+
+def test_a_start_without_sys_admin_needs_only_cap_bpf(lab):
+    node = lab.node("d1", "10.77.0.11/24")
+    vipd = Vipd(node, SERVICE)
+    vipd.process = node.start("vipd-d1", ["setpriv", "--bounding-set=-sys_admin",
+                                          "--inh-caps=-sys_admin", *vipd.argv()])
+    vipd.wait_ready()
+
+
+def test_a_start_that_fails_in_the_program_is_one_sentence(lab):
+    """Root of a user namespace has every capability, and may load nothing."""
+    node = lab.node("d1", "10.77.0.11/24")
+    vipd = Vipd(node, SERVICE)
+    process = node.start("vipd-refused", ["unshare", "--user", "--map-root-user", *vipd.argv()])
+    assert process.wait(15) != 0
+    refusals = [line for line in process.log().strip().splitlines() if "Starting vipd" not in line]
+    assert len(refusals) == 1, refusals
+    assert "CAP_BPF" in refusals[0]
     assert attached(node) is None
     assert pins(vipd) == {}

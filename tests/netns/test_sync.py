@@ -17,12 +17,11 @@ from vipdlab.scenes import CLIENT, DIRECTORS, VIP, Balancer
 SYNC_PORT = 8849
 
 
-def test_a_new_connection_is_at_the_standby_within_100_ms(lab, figure):
-    # A small table is listed quickly, so that the poll adds little to what it measures.
-    scene = Balancer(lab, vipd_lines=["flow_table_size 4096"])
+def ages_at_the_standby(scene, count):
+    """Milliseconds from the SYN to the standby's answer that it has the connection, of so many."""
     d1, d2 = scene.directors.values()
     took = []
-    for _ in range(20):
+    for _ in range(count):
         start = time.monotonic()
         with scene.client.inside():
             connection = socket.create_connection((VIP, 80), timeout=5)
@@ -33,12 +32,23 @@ def test_a_new_connection_is_at_the_standby_within_100_ms(lab, figure):
         assert flow[0]["synced"]
         assert flow[0]["real"] == d1.get(path)["flows"][0]["real"]
         connection.close()
-    took.sort()
-    figure("median_ms", took[len(took) // 2])
-    figure("slowest_ms", took[-1])
-    # From the SYN to the standby's answer. The promise is 100 ms; a busy machine may miss it now and
-    # then, half of the time it may not. All have to be there within a second.
-    assert took[len(took) // 2] < 100
+    return sorted(took)
+
+
+def test_a_new_connection_is_at_the_standby_within_100_ms(lab, figure):
+    # A small table is listed quickly, so that the poll adds little to what it measures.
+    scene = Balancer(lab, vipd_lines=["flow_table_size 4096"])
+    # All have to be there within a second. The promise is 100 ms: 5 of 100 may miss it on a machine
+    # that does other things, too; such a machine gets a second try, and no third.
+    for attempt in (1, 2):
+        took = ages_at_the_standby(scene, 100)
+        late = [age for age in took if age > 100]
+        figure(f"median_ms_{attempt}", took[len(took) // 2])
+        figure(f"95th_ms_{attempt}", took[94])
+        figure(f"slowest_ms_{attempt}", took[-1])
+        if len(late) <= 5:
+            return
+    pytest.fail(f"{len(late)} of {len(took)} connections came later than 100 ms: {late}")
 
 
 def test_a_joining_node_gets_what_was_there_before_it(lab):
@@ -88,18 +98,26 @@ def test_100000_connections_reach_a_joining_node(lab, figure):
     wanted = d1.flow_count("state=ESTABLISHED")
     assert wanted >= 2 * len(PORTS) * 0.999
 
-    d2.start(ready=False)
-    start = time.monotonic()
-    d2.wait_ready()
-    up = time.monotonic()
-    d2.wait_synced()
-    synced = time.monotonic()
-    # Synced means that they are there; not that they will be.
-    there = d2.flow_count("state=ESTABLISHED")
-    assert there == wanted, f"d2 has {there}, d1 has {d1.flow_count('state=ESTABLISHED')}, had {wanted}"
-    figure("connections", there)
-    figure("start_to_answer_ms", round((up - start) * 1000))
-    figure("start_to_synced_ms", round((synced - start) * 1000))
+    # The promise is 2 s from the first answer on; a busy machine gets a second try, and no third.
+    for attempt in (1, 2):
+        d2.start(ready=False)
+        start = time.monotonic()
+        d2.wait_ready()
+        up = time.monotonic()
+        d2.wait_synced()
+        synced = time.monotonic()
+        # Synced means that they are there; not that they will be.
+        there = d2.flow_count("state=ESTABLISHED")
+        assert there == wanted, (f"d2 has {there}, d1 has {d1.flow_count('state=ESTABLISHED')}, "
+                                 f"had {wanted}")
+        figure(f"connections_{attempt}", there)
+        figure(f"start_to_answer_ms_{attempt}", round((up - start) * 1000))
+        figure(f"answer_to_synced_ms_{attempt}", round((synced - up) * 1000))
+        if synced - up <= 2:
+            return
+        d2.stop()
+        assert not os.path.exists(d2.pins), "the second try would begin with what the first got"
+    pytest.fail(f"{there} connections took {synced - up:.1f} s after d2's first answer")
 
 
 def test_downloads_outlive_their_director(lab):

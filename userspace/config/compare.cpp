@@ -61,13 +61,11 @@ class Comparison {
                 const Location& at,
                 std::string_view message) {
         if (out_.size() >= kMaxDiagnostics) return;
-        Diagnostic diagnostic;
-        diagnostic.severity = severity;
-        diagnostic.at = at;
-        diagnostic.message =
+        out_.push_back(diagnostic_at(
+            severity,
+            at,
             fmt::format("virtual_router_id {} ({}): ", *second_.virtual_router_id, second_.name) +
-            fmt::format(fmt::runtime(message), earlier.to_string());
-        out_.push_back(std::move(diagnostic));
+                fmt::format(fmt::runtime(message), earlier.to_string())));
     }
 
     template <class T>

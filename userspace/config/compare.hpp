@@ -11,8 +11,7 @@ namespace vipd::config {
 
 /// Compares the instances of the same virtual_router_id in each pair of configurations: passwords
 /// (which are never shown), version, interval, addresses, priorities, unicast peers. Each
-/// diagnostic stands at the later file and names the place in the earlier one; it carries no
-/// source line.
+/// diagnostic stands at the later file and names the place in the earlier one.
 std::vector<Diagnostic> compare_peers(std::span<const Config> configs);
 
 }  // namespace vipd::config

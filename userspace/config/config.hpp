@@ -31,6 +31,12 @@ struct Diagnostic {
     bool keepalived_too = false;  ///< a Warning that keepalived gives too: exit status 5
 };
 
+/// A diagnostic about the word at a place: with its line, as the parser's own have it.
+Diagnostic diagnostic_at(Severity severity,
+                         const Location& at,
+                         std::string message,
+                         std::string hint = {});
+
 /// The diagnostic as people see it: "FILE:12:5: error: ...", the line, the caret, the hint.
 std::string render(const Diagnostic& diagnostic);
 

@@ -87,7 +87,7 @@ void mask_password(std::string& line) {
 }  // namespace
 
 std::string Location::to_string() const {
-    return fmt::format("{}:{}:{}", file ? *file : std::string("?"), line, column);
+    return fmt::format("{}:{}:{}", file ? file->name() : std::string("?"), line, column);
 }
 
 std::string render(const Diagnostic& diagnostic) {
@@ -149,41 +149,75 @@ std::string quoted(std::string_view text) {
     return "'" + printable(text, 60) + "'";
 }
 
-std::uint32_t Reporter::add_file(std::shared_ptr<const std::string> text, std::string name) {
-    const std::string_view view = *text;
-    return add(view, std::move(text), std::move(name));
+SourceFile::SourceFile(std::string name, std::shared_ptr<const std::string> text)
+    : name_(std::move(name)), owner_(std::move(text)), text_(without_bom(*owner_)) {
+    for (std::size_t at = text_.find('\n'); at != std::string_view::npos;
+         at = text_.find('\n', at)) {
+        ++at;
+        if (lines_++ % kStride == 0) line_starts_.push_back(at);
+    }
 }
 
-std::uint32_t Reporter::add(std::string_view text,
-                            std::shared_ptr<const std::string> owner,
-                            std::string name) {
-    File file{std::make_shared<const std::string>(std::move(name)), text, std::move(owner), {0}, 1};
-    for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at)) {
-        ++at;
-        if (file.lines++ % kStride == 0) file.line_starts.push_back(at);
+std::string SourceFile::line(std::uint32_t number) const {
+    if (number == 0 || number > lines_) return {};
+    std::size_t begin = line_starts_[(number - 1) / kStride];
+    for (std::uint32_t left = (number - 1) % kStride; left > 0; --left)
+        begin = text_.find('\n', begin) + 1;
+    const std::size_t end = std::min(text_.find('\n', begin), text_.size());
+    if (end - begin > kMaxSource) return {};
+    std::string shown(text_.substr(begin, end - begin));
+    if (shown.ends_with('\r')) shown.pop_back();
+    mask_password(shown);
+    return shown;
+}
+
+std::uint32_t SourceFile::word_length(std::uint32_t number, std::uint32_t from) const {
+    const std::string text = line(number);
+    std::uint32_t column = 1;
+    std::uint32_t length = 0;
+    std::string_view quote;
+    for (std::size_t at = 0; at < text.size(); ++column) {
+        const Character c = character_at(text, at);
+        at += c.bytes.size();
+        if (column < from) continue;
+        ++length;
+        if (length == 1 && (c.bytes == "\"" || c.bytes == "'")) {
+            quote = c.bytes;
+        } else if (!quote.empty()) {
+            if (c.bytes == quote) break;
+        } else if (std::string_view(" \t{}#!").find(c.bytes) != std::string_view::npos) {
+            --length;
+            break;
+        }
     }
-    files_.push_back(std::move(file));
+    return std::max(length, 1U);
+}
+
+Diagnostic diagnostic_at(Severity severity,
+                         const Location& at,
+                         std::string message,
+                         std::string hint) {
+    Diagnostic diagnostic;
+    diagnostic.severity = severity;
+    diagnostic.at = at;
+    diagnostic.message = std::move(message);
+    diagnostic.hint = std::move(hint);
+    if (at.file) {
+        diagnostic.source = at.file->line(at.line);
+        diagnostic.length = at.file->word_length(at.line, at.column);
+    }
+    return diagnostic;
+}
+
+std::uint32_t Reporter::add_file(std::shared_ptr<const std::string> text, std::string name) {
+    files_.push_back(std::make_shared<const SourceFile>(std::move(name), std::move(text)));
     return static_cast<std::uint32_t>(files_.size() - 1);
 }
 
 std::uint32_t Reporter::number_of(const Location& place) const {
     for (std::uint32_t number = 0; number < files_.size(); ++number)
-        if (files_[number].name == place.file) return number;
+        if (files_[number] == place.file) return number;
     return 0;
-}
-
-std::string Reporter::source(std::uint32_t number, std::uint32_t line) const {
-    const File& file = files_[number];
-    if (line == 0 || line > file.lines) return {};
-    std::size_t begin = file.line_starts[(line - 1) / kStride];
-    for (std::uint32_t left = (line - 1) % kStride; left > 0; --left)
-        begin = file.text.find('\n', begin) + 1;
-    const std::size_t end = std::min(file.text.find('\n', begin), file.text.size());
-    if (end - begin > kMaxSource) return {};
-    std::string text(file.text.substr(begin, end - begin));
-    if (text.ends_with('\r')) text.pop_back();
-    mask_password(text);
-    return text;
 }
 
 void Reporter::add(
@@ -200,7 +234,7 @@ void Reporter::add(
     diagnostic.at = at(word);
     diagnostic.message = std::move(message);
     diagnostic.hint = std::move(hint);
-    diagnostic.source = source(word.file, word.line);
+    diagnostic.source = files_[word.file]->line(word.line);
     diagnostic.length = word.length;
     diagnostic.keepalived_too = shared;
     diagnostics_.push_back(std::move(diagnostic));
@@ -231,32 +265,14 @@ Word Reporter::word_at(const Location& place) const {
     word.file = number_of(place);
     word.line = place.line;
     word.column = place.column;
-    const std::string text = source(word.file, place.line);
-    std::uint32_t column = 1;
-    std::uint32_t length = 0;
-    std::string_view quote;
-    for (std::size_t at = 0; at < text.size(); ++column) {
-        const Character c = character_at(text, at);
-        at += c.bytes.size();
-        if (column < place.column) continue;
-        ++length;
-        if (length == 1 && (c.bytes == "\"" || c.bytes == "'")) {
-            quote = c.bytes;
-        } else if (!quote.empty()) {
-            if (c.bytes == quote) break;
-        } else if (std::string_view(" \t{}#!").find(c.bytes) != std::string_view::npos) {
-            --length;
-            break;
-        }
-    }
-    word.length = std::max(length, 1U);
+    word.length = files_[word.file]->word_length(place.line, place.column);
     return word;
 }
 
 std::vector<Diagnostic> Reporter::take() {
-    std::map<const std::string*, std::uint32_t> order;
+    std::map<const SourceFile*, std::uint32_t> order;
     for (std::uint32_t number = 0; number < files_.size(); ++number)
-        order.emplace(files_[number].name.get(), number);
+        order.emplace(files_[number].get(), number);
     const auto rank = [&](const Diagnostic& one) {
         return std::tuple(order[one.at.file.get()], one.at.line, one.at.column);
     };
@@ -265,7 +281,7 @@ std::vector<Diagnostic> Reporter::take() {
     });
     if (left_out_ > 0) {
         Word end;
-        end.line = files_.front().lines;
+        end.line = files_.front()->lines();
         end.column = 1;
         Diagnostic last;
         last.severity = Severity::Warning;

@@ -54,7 +54,7 @@ Lexer::Lexer(std::string_view text,
       random_(sources.seed),
       budget_(kMaxExpanded) {
     include_check_ = sources.include_check;
-    now_.text = text;
+    now_.text = without_bom(text);
 }
 
 std::string_view Lexer::rest_of_line() const {
@@ -335,7 +335,7 @@ void Lexer::include(std::size_t keyword) {
         } else if (may_push(pattern, file->text.size() + 1)) {
             Frame frame;
             frame.owner = std::make_shared<const std::string>(std::move(file->text));
-            frame.text = *frame.owner;
+            frame.text = without_bom(*frame.owner);
             frame.file = reporter_.add_file(frame.owner, file->path);
             push(std::move(frame));
         }

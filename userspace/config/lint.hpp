@@ -10,7 +10,7 @@ namespace vipd::config {
 
 /// Remarks on each configuration by itself, and on all of them as the directors of one pair where
 /// there are several: what compare_peers() finds is no part of it. Warnings, in the order of the
-/// files, without source lines. `environment`: script_insecure is asked about every tracked script,
+/// files. `environment`: script_insecure is asked about every tracked script,
 /// whether or not script security is enabled.
 std::vector<Diagnostic> lint(std::span<const Config> configs, const Environment& environment);
 

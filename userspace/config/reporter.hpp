@@ -26,16 +26,17 @@ class Reporter {
     /// More than these are counted, not kept; a file of garbage stays cheap.
     static constexpr std::size_t kMaxDiagnostics = 1000;
 
-    /// `text` outlives the reporter.
-    Reporter(std::string_view text, std::string name) { add(text, nullptr, std::move(name)); }
+    Reporter(std::string_view text, std::string name) {
+        add_file(std::make_shared<const std::string>(text), std::move(name));
+    }
 
     /// Another file, which an include brought in: its number.
     std::uint32_t add_file(std::shared_ptr<const std::string> text, std::string name);
 
     /// The name of the file `number`.
-    const std::string& file_name(std::uint32_t number) const { return *files_[number].name; }
+    const std::string& file_name(std::uint32_t number) const { return files_[number]->name(); }
 
-    Location at(const Word& word) const { return {files_[word.file].name, word.line, word.column}; }
+    Location at(const Word& word) const { return {files_[word.file], word.line, word.column}; }
 
     /// vipd's own remark; keepalived has none, the exit status stays.
     void warning(const Word& word, std::string message, std::string hint = {});
@@ -58,24 +59,9 @@ class Reporter {
   private:
     void add(
         Severity severity, bool shared, const Word& word, std::string message, std::string hint);
-    struct File {
-        std::shared_ptr<const std::string> name;
-        std::string_view text;
-        std::shared_ptr<const std::string> owner;  ///< of an included file's text
-        /// Where every kStride-th line begins: a file of line breaks must not cost more than
-        /// itself.
-        std::vector<std::size_t> line_starts;
-        std::uint32_t lines = 1;
-    };
-    static constexpr std::uint32_t kStride = 64;
-
-    std::uint32_t add(std::string_view text,
-                      std::shared_ptr<const std::string> owner,
-                      std::string name);
-    std::string source(std::uint32_t file, std::uint32_t line) const;
     std::uint32_t number_of(const Location& place) const;
 
-    std::vector<File> files_;
+    std::vector<std::shared_ptr<const SourceFile>> files_;
     std::vector<Diagnostic> diagnostics_;
     std::size_t left_out_ = 0;
     int worst_ = -1;  ///< the gravest kept, so that none graver is left out

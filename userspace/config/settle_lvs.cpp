@@ -121,11 +121,13 @@ void settle_quorum(Parsing& parsing, const ServiceDraft& service, VirtualServer&
         server.quorum.value = reduced;
     }
     if (*server.hysteresis >= *server.quorum && *server.hysteresis > 0) {
+        const std::uint32_t reduced = *server.quorum - 1;
         reporter.complaint(reporter.word_at(server.hysteresis.at),
-                           fmt::format("hysteresis {} is not less than quorum {}; 0 is used",
+                           fmt::format("hysteresis {} is not less than quorum {}; {} is used",
                                        *server.hysteresis,
-                                       *server.quorum));
-        server.hysteresis.value = 0;
+                                       *server.quorum,
+                                       reduced));
+        server.hysteresis.value = reduced;
     }
 }
 

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -90,23 +91,32 @@ Result<> set_up_process(const Options& options) {
 // missing.
 Result<> check_capabilities() {
     struct Needed {
-        cap_value_t value;
+        std::array<cap_value_t, 2> any_of;
         const char* name;
         const char* what_for;
+    };
+    static constexpr std::array kNeeded = {
+        Needed{{CAP_NET_ADMIN, CAP_NET_ADMIN}, "CAP_NET_ADMIN", "addresses and XDP"},
+        Needed{{CAP_NET_RAW, CAP_NET_RAW}, "CAP_NET_RAW", "VRRP and gratuitous ARP"},
+        Needed{{CAP_BPF, CAP_SYS_ADMIN}, "CAP_BPF", "the XDP program and its maps"},
+        Needed{{CAP_SETUID, CAP_SETUID}, "CAP_SETUID", "unprivileged checks and scripts"},
+        Needed{{CAP_SETGID, CAP_SETGID}, "CAP_SETGID", "unprivileged checks and scripts"},
+        Needed{{CAP_KILL, CAP_KILL}, "CAP_KILL", "ending checks and scripts of other users"},
     };
     const std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> held(::cap_get_proc(),
                                                                              ::cap_free);
     if (!held) return fail_errno(errno, "capabilities");
-    for (const Needed& needed : {Needed{CAP_NET_ADMIN, "CAP_NET_ADMIN", "addresses and XDP"},
-                                 Needed{CAP_NET_RAW, "CAP_NET_RAW", "VRRP and gratuitous ARP"}}) {
+    const auto has = [&](cap_value_t capability) {
         cap_flag_value_t set = CAP_CLEAR;
-        if (::cap_get_flag(held.get(), needed.value, CAP_EFFECTIVE, &set) == 0 && set == CAP_SET)
-            continue;
-        return fail(fmt::format("{} is missing ({}): run vipd as root or give it the capability",
-                                needed.name,
-                                needed.what_for),
-                    EPERM);
-    }
+        return ::cap_get_flag(held.get(), capability, CAP_EFFECTIVE, &set) == 0 && set == CAP_SET;
+    };
+    for (const Needed& needed : kNeeded)
+        if (std::ranges::none_of(needed.any_of, has))
+            return fail(fmt::format("{} is missing ({}): run vipd as root or give it the "
+                                    "capability",
+                                    needed.name,
+                                    needed.what_for),
+                        EPERM);
     return {};
 }
 
@@ -261,8 +271,6 @@ int serve(EventLoop& loop,
     on(*signal_number("JSON"), [&](int) { dumps.json(); });
     ::signal(SIGPIPE, SIG_IGN);
 
-    if (auto able = check_capabilities(); !able)
-        return failed(kExitPermission, able.error().message, console);
     // Before the core, which changes things: an address that is taken must be found out first.
     auto server = api::Server::start(loop, core, api_options);
     if (!server) return failed(kExitFatal, std::move(server.error()).in("API").message, console);
@@ -297,6 +305,9 @@ int run_core(const Options& options) {
     if (!report(loaded->parsed))
         return failed(kExitConfig, path + " cannot be run with; nothing was started", console);
 
+    // Before anything is made or said to begin.
+    if (auto able = check_capabilities(); !able)
+        return failed(kExitPermission, able.error().message, console);
     const std::string directory = control::run_dir(loaded->parsed.config.instance_name);
     if (auto made = make_directory(directory); !made)
         return failed(kExitPermission, made.error().message, console);

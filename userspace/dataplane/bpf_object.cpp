@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <filesystem>
@@ -22,6 +23,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace vipd::dataplane {
 
@@ -36,6 +39,30 @@ std::function<void(LibbpfLevel, std::string_view)>& libbpf_log() {
     static std::function<void(LibbpfLevel, std::string_view)> log;
     return log;
 }
+
+/// What libbpf says while a program is loaded, kept until it is known how that went: where it is
+/// not permitted, one sentence says all, and libbpf's many lines none of it.
+class HeldLog {
+  public:
+    HeldLog() : to_(std::exchange(libbpf_log(), nullptr)) {
+        if (to_)
+            libbpf_log() = [this](LibbpfLevel level, std::string_view text) {
+                lines_.emplace_back(level, text);
+            };
+    }
+    HeldLog(const HeldLog&) = delete;
+    HeldLog& operator=(const HeldLog&) = delete;
+    ~HeldLog() {
+        if (to_)
+            for (const auto& [level, text] : lines_) to_(level, text);
+        libbpf_log() = std::move(to_);
+    }
+    void forget() { lines_.clear(); }
+
+  private:
+    std::function<void(LibbpfLevel, std::string_view)> to_;
+    std::vector<std::pair<LibbpfLevel, std::string>> lines_;
+};
 
 __attribute__((format(printf, 2, 0))) int print_libbpf(libbpf_print_level level,
                                                        const char* format,
@@ -200,6 +227,7 @@ Result<BpfObject> BpfObject::open(const Options& options) {
 }
 
 Result<> BpfObject::load(const Options& options) {
+    HeldLog held;
     skeleton_.reset(vipd_xdp::open());
     if (!skeleton_) return fail(load_error(errno));
     ::bpf_map__set_max_entries(skeleton_->maps.vipd_flows, meta_.flow_slots);
@@ -218,8 +246,10 @@ Result<> BpfObject::load(const Options& options) {
             return fail(incompatible(options.pin_dir, "map " + name + " has another " + wrong));
         ::bpf_map__set_pin_path(map, path.c_str());
     }
-    if (const int error = vipd_xdp::load(skeleton_.get()); error != 0)
+    if (const int error = vipd_xdp::load(skeleton_.get()); error != 0) {
+        if (error == -EPERM) held.forget();
         return fail(load_error(-error));
+    }
     // Last, and by this entry a successor knows that the set is complete. For a set that is taken
     // up: its last maker may have ended between a change and what follows it.
     return services_changed(meta_.any_port_keys);

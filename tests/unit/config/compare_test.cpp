@@ -24,7 +24,10 @@ Config director(const std::string& name, std::string_view address, std::string_v
 std::vector<std::string> differences(const Config& a, const Config& b) {
     const std::vector<Config> both{a, b};
     std::vector<std::string> lines;
-    for (const auto& diagnostic : compare_peers(both)) lines.push_back(render(diagnostic));
+    for (const auto& diagnostic : compare_peers(both)) {
+        const std::string text = render(diagnostic);
+        lines.push_back(text.substr(0, text.find('\n')));
+    }
     return lines;
 }
 
@@ -81,6 +84,19 @@ TEST(Compare, UnicastPeersMustNameOneAnother) {
                             director("b", "10.0.0.1", "priority 2")),
                 ElementsAre("b:1:15: error: virtual_router_id 51 (VI_1): multicast here, "
                             "unicast_peer at a:1:15: they do not hear one another"));
+}
+
+TEST(Compare, LineAndCaretAreShownAndNoPassword) {
+    const std::vector<Config> both{
+        director("a", "10.0.0.1", "priority 1\nauthentication {\nauth_pass secret\n}"),
+        director("b", "10.0.0.1", "priority 2\nauthentication {\n  auth_pass other # ours\n}")};
+    const auto diagnostics = compare_peers(both);
+    ASSERT_EQ(diagnostics.size(), 1U);
+    EXPECT_EQ(render(diagnostics[0]),
+              "b:6:13: error: virtual_router_id 51 (VI_1): auth_pass is not the one at a:6:11: "
+              "both refuse the other's adverts and both become master\n"
+              "    auth_pass ***** # ours\n"
+              "              ^~~~~");
 }
 
 }  // namespace

@@ -203,5 +203,24 @@ TEST(Record, RefusesDamagedBytes) {
     EXPECT_FALSE(Record::decode(huge).has_value());
 }
 
+// Editors of other systems begin a UTF-8 file with it. It is no part of the first word, of the line
+// that a diagnostic shows or of its column.
+TEST(Language, ByteOrderMarkIsSkippedInEachFile) {
+    const std::string bom = "\xef\xbb\xbf";
+    const Parsed parsed =
+        read(bom + "global_defs {\nrouter_id A\n}\ninclude a\ninclude b\n",
+             with_files({{"a", bom + "track_group a { group { x } }\n"}, {"b", bom + "frob 2\n"}}));
+    EXPECT_EQ(*parsed.config.global.router_id, "A");
+    ASSERT_EQ(parsed.config.track_groups.size(), 1U);
+    ASSERT_EQ(parsed.diagnostics.size(), 2U) << findings(parsed).front();
+    EXPECT_EQ(parsed.diagnostics[0].at.to_string(), "a:1:1");  // that groups are not done yet
+    EXPECT_EQ(parsed.diagnostics[1].at.to_string(), "b:1:1");
+    EXPECT_EQ(parsed.diagnostics[1].source, "frob 2");
+    EXPECT_EQ(parsed.diagnostics[1].length, 4U);
+    EXPECT_THAT(findings(read(bom)), ElementsAre());
+    // Elsewhere it is a character like any other.
+    EXPECT_EQ(findings(read("\n" + bom + "global_defs {\n}\n")).size(), 1U);
+}
+
 }  // namespace
 }  // namespace vipd::config::test

@@ -106,5 +106,19 @@ TEST(Lint, WeightsThatNeverHandOver) {
     EXPECT_THAT(remarks({with("0", "150"), with("0", "100")}), IsEmpty());
 }
 
+TEST(Lint, LineCaretAndHintAreShown) {
+    const std::vector<Config> one{
+        parse("vrrp_script s {\nscript \"/bin/s\"\ninterval 2\n\ttimeout 10\n}\n", "a", anywhere())
+            .config};
+    const auto found = lint(one, Environment{});
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(render(found[0]),
+              "a:4:10: warning: a run of vrrp_script 's' may take 10 s, and the next is due after "
+              "2 s: a hanging script is noticed late\n"
+              "    timeout 10\n"
+              "            ^~\n"
+              "    timeout no longer than interval");
+}
+
 }  // namespace
 }  // namespace vipd::config::test

@@ -204,6 +204,26 @@ TEST(VirtualServer, TunnelsThatCannotBe) {
     EXPECT_FALSE(servers.at(1).forwarded);  // where should its packets go
 }
 
+// As keepalived -t says: "hysteresis 5 >= quorum 3; setting hysteresis to 2", also where the quorum
+// has just been reduced itself.
+TEST(VirtualServer, HysteresisIsLessThanTheQuorum) {
+    const std::string reals =
+        "real_server 10.0.0.2 80 {\nweight 2\n}\nreal_server 10.0.0.3 80 {\nweight 1\n}";
+    for (const std::string quorum : {"3", "9"}) {
+        const Parsed parsed = read(service("quorum " + quorum + "\nhysteresis 5\n" + reals));
+        EXPECT_THAT(findings(parsed),
+                    testing::Contains("6:12 complaint: hysteresis 5 is not less than quorum 3; 2 "
+                                      "is used"));
+        EXPECT_EQ(*parsed.config.virtual_servers.at(0).quorum, 3U);
+        EXPECT_EQ(*parsed.config.virtual_servers.at(0).hysteresis, 2U);
+    }
+    const Parsed least = read(service("hysteresis 1\n" + reals));
+    EXPECT_EQ(*least.config.virtual_servers.at(0).hysteresis, 0U);
+    const Parsed fits = read(service("quorum 3\nhysteresis 2\n" + reals));
+    EXPECT_THAT(findings(fits), ElementsAre());
+    EXPECT_EQ(*fits.config.virtual_servers.at(0).hysteresis, 2U);
+}
+
 TEST(VirtualServer, SecondOfAnAddressIsIgnored) {
     const std::string one = service("real_server 10.0.0.2 80 {\n}");
     EXPECT_THAT(findings(read(one + one)),
