@@ -213,7 +213,7 @@ TEST(Language, ByteOrderMarkIsSkippedInEachFile) {
     EXPECT_EQ(*parsed.config.global.router_id, "A");
     ASSERT_EQ(parsed.config.track_groups.size(), 1U);
     ASSERT_EQ(parsed.diagnostics.size(), 2U) << findings(parsed).front();
-    EXPECT_EQ(parsed.diagnostics[0].at.to_string(), "a:1:1");  // that groups are not done yet
+    EXPECT_EQ(parsed.diagnostics[0].at.to_string(), "a:1:25");  // there is no instance x
     EXPECT_EQ(parsed.diagnostics[1].at.to_string(), "b:1:1");
     EXPECT_EQ(parsed.diagnostics[1].source, "frob 2");
     EXPECT_EQ(parsed.diagnostics[1].length, 4U);
