@@ -14,8 +14,9 @@
 #include "bpf/stats.bpf.h"
 
 /* How old last_seen gets before a packet renews it: 4 ms, for timeouts of
- * seconds. So the line of a busy flow stays clean, and of a million slow ones
- * nearly every packet finds it older: a branch that the CPU can foresee.
+ * seconds. Of a million flows nearly every packet finds it older: a branch that
+ * the CPU can foresee. Where flow_fetch() is not done, the line of a busy flow
+ * stays clean.
  */
 #define VIPD_SEEN_TICKS 4
 

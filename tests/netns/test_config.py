@@ -165,7 +165,9 @@ def test_reload_with_a_broken_file_changes_nothing(lab):
         daemon.write(text)
         daemon.reload()
         wait_for(lambda: daemon.status()["config"]["last_reload"]["ok"], 10, "a good reload")
-        before = daemon.status()
+        # The vrrp process has told of its instances since.
+        before = wait_for(lambda: (status := daemon.status())["instances"][0]["vips"] and status, 10,
+                          "the VIPs in the status")
 
 
 def test_stop_leaves_no_address_and_no_socket(lab):

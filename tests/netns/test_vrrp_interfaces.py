@@ -79,8 +79,9 @@ def test_a_static_route_that_cannot_be_put_back_is_a_fault_of_its_track_group(la
     vipd = one_director(lab, "track_group G {\n    group {\n        VI_1\n    }\n}",
                         "static_routes {\n    10.79.0.0/16 via 10.78.0.1 dev side0 "
                         "track_group G\n}")
-    vipd.node.ip("link add side0 type dummy")
+    vipd.node.ip("link add side0 type veth peer name side1")
     vipd.node.ip("addr add 10.78.0.2/24 dev side0")
+    vipd.node.ip("link set side1 up")
     vipd.node.ip("link set side0 up")
     vipd.start()
     vipd.wait_state("MASTER")
