@@ -87,7 +87,7 @@ TEST_F(PinsTest, SuccessorFindsServicesRealsFlowsAndNextHops) {
     model::Service dns = service(53, 1, Scheduler::Maglev, Protocol::Udp, model::Method::Tunnel);
     dns.hash_port = dns.hash_fallback = true;
     dns.reals[0].endpoint.port = 5353;
-    dns.reals[0].tunnel = {model::Tunnel::Type::Gue, 6080, model::Tunnel::Checksum::Remote};
+    dns.reals[0].tunnel = {Tunnel::Type::Gue, 6080, Tunnel::Checksum::Remote};
     put(web);
     put(dns);
     const model::Service gone = service(81, 1);

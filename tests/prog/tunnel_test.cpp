@@ -14,7 +14,6 @@ namespace vipd::testing {
 
 namespace {
 
-using model::Tunnel;
 using Type = Tunnel::Type;
 using Checksum = Tunnel::Checksum;
 

@@ -280,12 +280,8 @@ std::optional<Refusal> Parser::server_option(const OptionReader::Option& given) 
         case 'y':
             return count(real.lower, What::Lower, "l_threshold");
         case kTunType:
-            if (value == "ipip")
-                real.tunnel.type = TunnelInfo::Type::Ipip;
-            else if (value == "gue")
-                real.tunnel.type = TunnelInfo::Type::Gue;
-            else if (value == "gre")
-                real.tunnel.type = TunnelInfo::Type::Gre;
+            if (const auto type = tunnel_type_of(value))
+                real.tunnel.type = *type;
             else
                 return refusal("illegal tunnel type specified");
             return note(What::TunType);
@@ -296,13 +292,13 @@ std::optional<Refusal> Parser::server_option(const OptionReader::Option& given) 
             return note(What::TunPort);
         }
         case kTunNocsum:
-            real.tunnel.checksum = TunnelInfo::Checksum::None;
+            real.tunnel.checksum = Tunnel::Checksum::None;
             return note(What::TunNocsum);
         case kTunCsum:
-            real.tunnel.checksum = TunnelInfo::Checksum::Full;
+            real.tunnel.checksum = Tunnel::Checksum::Full;
             return note(What::TunCsum);
         default:
-            real.tunnel.checksum = TunnelInfo::Checksum::Remote;
+            real.tunnel.checksum = Tunnel::Checksum::Remote;
             return note(What::TunRemcsum);
     }
 }
@@ -443,7 +439,7 @@ std::optional<Refusal> Parser::read_flags() {
 }
 
 std::optional<Refusal> Parser::check_tunnel() {
-    const TunnelInfo& tunnel = command_.real.tunnel;
+    const Tunnel& tunnel = command_.real.tunnel;
     const auto has = [&](What what) { return given_.contains(what); };
     const auto illegal = [&](What what, std::string_view type) {
         return refusal("Illegal '{}' option with the '{}' tunnel type",
@@ -454,12 +450,12 @@ std::optional<Refusal> Parser::check_tunnel() {
                      has(What::TunCsum) || has(What::TunRemcsum);
     if (any && command_.real.forward != Forward::Tunnel)
         return refusal("Tunnel options conflict with forward method");
-    if (tunnel.type == TunnelInfo::Type::Gue && !has(What::TunPort))
+    if (tunnel.type == Tunnel::Type::Gue && !has(What::TunPort))
         return refusal("You need to supply the 'tun-port' option for the 'gue' tunnel type");
-    if (tunnel.type == TunnelInfo::Type::Ipip)
+    if (tunnel.type == Tunnel::Type::Ipip)
         for (const auto what : {What::TunPort, What::TunNocsum, What::TunCsum, What::TunRemcsum})
             if (has(what)) return illegal(what, "ipip");
-    if (tunnel.type == TunnelInfo::Type::Gre)
+    if (tunnel.type == Tunnel::Type::Gre)
         for (const auto what : {What::TunPort, What::TunRemcsum})
             if (has(what)) return illegal(what, "gre");
     return std::nullopt;

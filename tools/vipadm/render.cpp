@@ -46,15 +46,15 @@ std::string service_place(const Service& service, const Format& format, const Wr
 
 std::string tunnel_text(const Real& real) {
     if (real.forward != Forward::Tunnel) return "n/a";
-    const std::string_view checksum = real.tunnel.checksum == TunnelInfo::Checksum::Full     ? "+c"
-                                      : real.tunnel.checksum == TunnelInfo::Checksum::Remote ? "r+c"
-                                                                                             : "-c";
+    const std::string_view checksum = real.tunnel.checksum == Tunnel::Checksum::Full     ? "+c"
+                                      : real.tunnel.checksum == Tunnel::Checksum::Remote ? "r+c"
+                                                                                         : "-c";
     switch (real.tunnel.type) {
-        case TunnelInfo::Type::Gue:
+        case Tunnel::Type::Gue:
             return fmt::format("gue:{}:{}", real.tunnel.port, checksum);
-        case TunnelInfo::Type::Gre:
+        case Tunnel::Type::Gre:
             return fmt::format("gre:{}", checksum);
-        case TunnelInfo::Type::Ipip:
+        case Tunnel::Type::Ipip:
             break;
     }
     return "ipip";
@@ -163,17 +163,17 @@ std::string service_option(const Service& service, const Format& format, const W
     return fmt::format("{} {}", option, place(id.endpoint, id.protocol, format, writer));
 }
 
-std::string tunnel_options(const TunnelInfo& tunnel) {
-    if (tunnel.type == TunnelInfo::Type::Ipip) return " --tun-type ipip";
-    std::string text = tunnel.type == TunnelInfo::Type::Gue
+std::string tunnel_options(const Tunnel& tunnel) {
+    if (tunnel.type == Tunnel::Type::Ipip) return " --tun-type ipip";
+    std::string text = tunnel.type == Tunnel::Type::Gue
                            ? fmt::format(" --tun-type gue --tun-port {}", tunnel.port)
                            : std::string(" --tun-type gre");
     switch (tunnel.checksum) {
-        case TunnelInfo::Checksum::None:
+        case Tunnel::Checksum::None:
             return text + " --tun-nocsum";
-        case TunnelInfo::Checksum::Full:
+        case Tunnel::Checksum::Full:
             return text + " --tun-csum";
-        case TunnelInfo::Checksum::Remote:
+        case Tunnel::Checksum::Remote:
             break;
     }
     return text + " --tun-remcsum";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <vipd/address.hpp>
+#include <vipd/tunnel.hpp>
 
 #include <array>
 #include <cstdint>
@@ -26,19 +27,10 @@ struct Counters {
 
 enum class Forward : std::uint8_t { Masquerade, Route, Tunnel };
 
-struct TunnelInfo {
-    enum class Type : std::uint8_t { Ipip, Gue, Gre };
-    Type type = Type::Ipip;
-    std::uint16_t port = 0;
-    enum class Checksum : std::uint8_t { None, Full, Remote };
-    Checksum checksum = Checksum::None;
-    bool operator==(const TunnelInfo&) const = default;
-};
-
 struct Real {
     Endpoint endpoint{};
     Forward forward = Forward::Route;
-    TunnelInfo tunnel{};
+    Tunnel tunnel{};
     std::uint32_t weight = 1;
     std::uint32_t upper = 0, lower = 0;
     std::uint64_t active = 0, inactive = 0, persistent = 0;

@@ -80,25 +80,20 @@ Forward forward_of(std::string_view method) {
     return method == "NAT" ? Forward::Masquerade : Forward::Route;
 }
 
-TunnelInfo tunnel_of(const json& from) {
-    TunnelInfo tunnel;
+Tunnel tunnel_of(const json& from) {
+    Tunnel tunnel;
     const std::string type = text(from, "type");
     const std::string checksum = text(from, "checksum");
-    if (type == "gue") tunnel.type = TunnelInfo::Type::Gue;
-    if (type == "gre") tunnel.type = TunnelInfo::Type::Gre;
-    if (checksum == "csum") tunnel.checksum = TunnelInfo::Checksum::Full;
-    if (checksum == "remcsum") tunnel.checksum = TunnelInfo::Checksum::Remote;
+    tunnel.type = tunnel_type_of(type).value_or(Tunnel::Type::Ipip);
+    tunnel.checksum = tunnel_checksum_of(checksum).value_or(Tunnel::Checksum::None);
     tunnel.port = static_cast<std::uint16_t>(number(from, "port"));
     return tunnel;
 }
 
-json tunnel_json(const TunnelInfo& tunnel) {
-    if (tunnel.type == TunnelInfo::Type::Ipip) return {{"type", "ipip"}};
-    json made{{"type", "gre"}};
-    if (tunnel.type == TunnelInfo::Type::Gue) made = {{"type", "gue"}, {"port", tunnel.port}};
-    made["checksum"] = tunnel.checksum == TunnelInfo::Checksum::Full     ? "csum"
-                       : tunnel.checksum == TunnelInfo::Checksum::Remote ? "remcsum"
-                                                                         : "nocsum";
+json tunnel_json(const Tunnel& tunnel) {
+    json made = {{"type", to_string(tunnel.type)}};
+    if (tunnel.type == Tunnel::Type::Gue) made["port"] = tunnel.port;
+    if (tunnel.type != Tunnel::Type::Ipip) made["checksum"] = to_string(tunnel.checksum);
     return made;
 }
 

@@ -74,10 +74,9 @@ Json next_hop_json(const control::RealStatus& real) {
 Json tunnel_json(const control::RealStatus& real) {
     if (real.method != model::Method::Tunnel) return {};
     const auto& tunnel = real.tunnel;
-    Json json = {{"type", model::to_string(tunnel.type)}};
-    if (tunnel.type == model::Tunnel::Type::Gue) json["port"] = tunnel.port;
-    if (tunnel.type != model::Tunnel::Type::Ipip)
-        json["checksum"] = model::to_string(tunnel.checksum);
+    Json json = {{"type", to_string(tunnel.type)}};
+    if (tunnel.type == Tunnel::Type::Gue) json["port"] = tunnel.port;
+    if (tunnel.type != Tunnel::Type::Ipip) json["checksum"] = to_string(tunnel.checksum);
     return json;
 }
 

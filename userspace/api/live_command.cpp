@@ -2,7 +2,6 @@
 #include "userspace/api/live_command.hpp"
 
 #include "userspace/api/json.hpp"
-#include "userspace/model/model.hpp"
 
 #include <fmt/format.h>
 
@@ -68,12 +67,7 @@ bool take_flag(const Json& value, bool& to) {
 }
 
 /// {"type": "ipip"|"gue"|"gre", "port": N, "checksum": "nocsum"|"csum"|"remcsum"}
-bool take_tunnel(const Json& value, config::Tunnel& to) {
-    using Tunnel = config::Tunnel;
-    static_assert(static_cast<int>(Tunnel::Type::Gre) ==
-                      static_cast<int>(model::Tunnel::Type::Gre) &&
-                  static_cast<int>(Tunnel::Checksum::Remote) ==
-                      static_cast<int>(model::Tunnel::Checksum::Remote));
+bool take_tunnel(const Json& value, Tunnel& to) {
     if (!value.is_object()) return false;
     to = {};
     for (const auto& [name, member] : value.items()) {
@@ -85,10 +79,10 @@ bool take_tunnel(const Json& value, config::Tunnel& to) {
             continue;
         }
         if (!take_text(member, word)) return false;
-        if (const auto type = model::tunnel_type_of(word); name == "type" && type)
-            to.type = static_cast<Tunnel::Type>(*type);
-        else if (const auto sum = model::tunnel_checksum_of(word); name == "checksum" && sum)
-            to.checksum = static_cast<Tunnel::Checksum>(*sum);
+        if (const auto type = tunnel_type_of(word); name == "type" && type)
+            to.type = *type;
+        else if (const auto sum = tunnel_checksum_of(word); name == "checksum" && sum)
+            to.checksum = *sum;
         else
             return false;
     }

@@ -4,6 +4,8 @@
 
 #include "userspace/config/source.hpp"
 
+#include <vipd/tunnel.hpp>
+
 namespace vipd::config {
 
 /// Settings that a virtual_server, a real_server and a checker can all carry; the nearest one that
@@ -66,16 +68,6 @@ struct Checker {
     int file_weight = 1;                                         // File
     bool file_reverse = false;                                   // File
     bool operator==(const Checker&) const = default;
-};
-
-/// `type ipip|gue port N|gre [nocsum|csum|remcsum]` of TUN.
-struct Tunnel {
-    enum class Type : std::uint8_t { Ipip, Gue, Gre };
-    Type type = Type::Ipip;
-    std::uint16_t port = 0;  ///< GUE
-    enum class Checksum : std::uint8_t { None, Full, Remote };
-    Checksum checksum = Checksum::None;
-    auto operator<=>(const Tunnel&) const = default;
 };
 
 struct RealServer {

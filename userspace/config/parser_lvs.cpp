@@ -27,12 +27,8 @@ void read_tunnel(Parsing& parsing, const Statement& line, Tunnel& tunnel) {
         const bool more = at + 1 < line.values();
         if (option.text == "type" && more) {
             const Word& type = line.value(++at);
-            if (type.text == "ipip")
-                tunnel.type = Tunnel::Type::Ipip;
-            else if (type.text == "gue")
-                tunnel.type = Tunnel::Type::Gue;
-            else if (type.text == "gre")
-                tunnel.type = Tunnel::Type::Gre;
+            if (const auto known = tunnel_type_of(type.text))
+                tunnel.type = *known;
             else
                 reporter.error(type,
                                fmt::format("unknown tunnel type {}; ignored", quoted(type.text)),
@@ -40,12 +36,8 @@ void read_tunnel(Parsing& parsing, const Statement& line, Tunnel& tunnel) {
         } else if (option.text == "port" && more) {
             if (const auto port = read_number(reporter, line.value(++at), 1, 65535))
                 tunnel.port = static_cast<std::uint16_t>(*port);
-        } else if (option.text == "nocsum") {
-            tunnel.checksum = Tunnel::Checksum::None;
-        } else if (option.text == "csum") {
-            tunnel.checksum = Tunnel::Checksum::Full;
-        } else if (option.text == "remcsum") {
-            tunnel.checksum = Tunnel::Checksum::Remote;
+        } else if (const auto checksum = tunnel_checksum_of(option.text)) {
+            tunnel.checksum = *checksum;
         } else {
             reporter.error(option, fmt::format("unknown option {}; ignored", quoted(option.text)));
         }

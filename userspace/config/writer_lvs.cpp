@@ -19,8 +19,8 @@ std::string method_words(const std::string& method, const Tunnel& tunnel) {
     std::string text = method;
     if (tunnel.type == Tunnel::Type::Gue) text += fmt::format(" type gue port {}", tunnel.port);
     if (tunnel.type == Tunnel::Type::Gre) text += " type gre";
-    if (tunnel.checksum == Tunnel::Checksum::Full) text += " csum";
-    if (tunnel.checksum == Tunnel::Checksum::Remote) text += " remcsum";
+    if (tunnel.checksum != Tunnel::Checksum::None)
+        text += fmt::format(" {}", to_string(tunnel.checksum));
     return text;
 }
 

@@ -35,7 +35,7 @@ struct LiveCommand {
     bool hash_port = false, hash_fallback = false;
     Endpoint real{};
     std::string method{"DR"};  ///< "DR", "TUN", "NAT"
-    config::Tunnel tunnel{};   ///< of TUN
+    Tunnel tunnel{};           ///< of TUN
     std::uint32_t weight = 1;
     std::uint32_t upper = 0, lower = 0;       ///< thresholds; 0: none
     std::array<std::uint32_t, 3> timeouts{};  ///< tcp, tcpfin, udp; 0: as it is

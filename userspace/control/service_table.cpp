@@ -48,32 +48,6 @@ model::Method method_of(const config::VirtualServer& server, const config::RealS
     return method_of(real.method ? *real.method : *server.method);
 }
 
-model::Tunnel tunnel_of(const config::Tunnel& configured) {
-    model::Tunnel tunnel;
-    tunnel.port = configured.port;
-    switch (configured.type) {
-        case config::Tunnel::Type::Gue:
-            tunnel.type = model::Tunnel::Type::Gue;
-            break;
-        case config::Tunnel::Type::Gre:
-            tunnel.type = model::Tunnel::Type::Gre;
-            break;
-        case config::Tunnel::Type::Ipip:
-            break;
-    }
-    switch (configured.checksum) {
-        case config::Tunnel::Checksum::Full:
-            tunnel.checksum = model::Tunnel::Checksum::Full;
-            break;
-        case config::Tunnel::Checksum::Remote:
-            tunnel.checksum = model::Tunnel::Checksum::Remote;
-            break;
-        case config::Tunnel::Checksum::None:
-            break;
-    }
-    return tunnel;
-}
-
 /// smtp_alert: its own word, else that for checkers, else that for all, else `otherwise`.
 bool mails(const config::Value<bool>& own, bool otherwise, const config::Smtp& smtp) {
     for (const auto* word : {&own, &smtp.alert_checker, &smtp.alert})
@@ -342,7 +316,7 @@ model::Service ServiceTable::build(const ServiceState& service,
             endpoint_of(real.endpoint, real.method.value_or(*server.method), server, member);
         entry.method = method_of(server, real);
         if (entry.method == model::Method::Tunnel)
-            entry.tunnel = tunnel_of(real.method ? real.tunnel : server.tunnel);
+            entry.tunnel = real.method ? real.tunnel : server.tunnel;
         entry.weight = effective_weight(real, state);
         entry.upper = *real.upper_threshold;
         entry.lower = *real.lower_threshold;
@@ -365,8 +339,7 @@ model::Service ServiceTable::build(const ServiceState& service,
         entry.endpoint = endpoint_of(*server.sorry_server, method, server, member);
         entry.method = method_of(method);
         if (entry.method == model::Method::Tunnel)
-            entry.tunnel =
-                tunnel_of(server.sorry_server_method ? server.sorry_server_tunnel : server.tunnel);
+            entry.tunnel = server.sorry_server_method ? server.sorry_server_tunnel : server.tunnel;
         built.reals.push_back(entry);
     }
     return built;

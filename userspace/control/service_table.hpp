@@ -43,7 +43,7 @@ class ServiceTable {
     struct RealView {
         Endpoint endpoint;
         model::Method method = model::Method::DirectRouting;
-        model::Tunnel tunnel;
+        Tunnel tunnel;
         std::uint32_t configured_weight = 1;
         std::uint32_t weight = 1;  ///< effective: dynamic, or 0 by inhibit
         std::uint32_t upper_threshold = 0;

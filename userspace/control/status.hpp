@@ -59,7 +59,7 @@ struct TrackScriptStatus {
 struct RealStatus {
     Endpoint endpoint;
     model::Method method = model::Method::DirectRouting;
-    model::Tunnel tunnel{};              ///< of TUN
+    Tunnel tunnel{};                     ///< of TUN
     std::uint32_t weight = 1;            ///< as configured
     std::uint32_t effective_weight = 1;  ///< as in the data plane: 0 when drained or inhibited
     bool alive = true;                   ///< up, and in the data plane as such

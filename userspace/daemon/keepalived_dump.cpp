@@ -368,7 +368,6 @@ namespace {
 /// As keepalived's dump_forwarding_method() writes it.
 std::string forwarding_method(const config::VirtualServer& service,
                               const config::RealServer& real) {
-    using Tunnel = config::Tunnel;
     const std::string method = real.method.value_or(*service.method);
     if (method != "TUN") return method;
     const Tunnel& tunnel = real.method ? real.tunnel : service.tunnel;

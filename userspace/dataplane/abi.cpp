@@ -78,7 +78,6 @@ ServiceKey from_abi(const vipd_service_key& key) {
 }
 
 std::uint32_t tunnel_flags(const model::Real& real) {
-    using Tunnel = model::Tunnel;
     if (real.method != model::Method::Tunnel || real.tunnel.type == Tunnel::Type::Ipip) return 0;
     const bool gue = real.tunnel.type == Tunnel::Type::Gue;
     const std::uint32_t type = gue ? VIPD_REAL_GUE : VIPD_REAL_GRE;
@@ -93,8 +92,7 @@ std::uint32_t tunnel_flags(const model::Real& real) {
     return type;
 }
 
-model::Tunnel tunnel_of(const vipd_real& real) {
-    using Tunnel = model::Tunnel;
+Tunnel tunnel_of(const vipd_real& real) {
     Tunnel tunnel;
     if ((real.flags & VIPD_REAL_GUE) != 0) {
         tunnel.type = Tunnel::Type::Gue;
@@ -109,8 +107,7 @@ model::Tunnel tunnel_of(const vipd_real& real) {
 
 std::uint32_t overhead(const vipd_real& real) {
     if (real.method != VIPD_METHOD_TUN) return 0;
-    return model::overhead(tunnel_of(real),
-                           real.family == VIPD_FAMILY_V6 ? Family::V6 : Family::V4);
+    return overhead(tunnel_of(real), real.family == VIPD_FAMILY_V6 ? Family::V6 : Family::V4);
 }
 
 std::uint32_t flow_timeout(const model::Service& service,

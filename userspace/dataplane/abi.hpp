@@ -30,7 +30,7 @@ model::Service from_abi(const vipd_service_key& key, const vipd_service& service
 /// VIPD_REAL_TUNNEL of vipd_real.flags.
 std::uint32_t tunnel_flags(const model::Real& real);
 /// What TUN to this real server puts its packets into.
-model::Tunnel tunnel_of(const vipd_real& real);
+Tunnel tunnel_of(const vipd_real& real);
 /// What it takes off the MTU.
 std::uint32_t overhead(const vipd_real& real);
 

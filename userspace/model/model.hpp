@@ -4,6 +4,7 @@
 #pragma once
 
 #include <vipd/address.hpp>
+#include <vipd/tunnel.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -36,25 +37,6 @@ enum class Method : std::uint8_t { DirectRouting, Tunnel, Nat };
 std::string_view to_string(Scheduler scheduler);  ///< as lb_algo has it: "rr", "wrr", ...
 std::optional<Scheduler> scheduler_of(std::string_view word);
 std::string_view to_string(Method method);  ///< "DR", "TUN", "NAT"
-
-/// What TUN puts a packet into.
-struct Tunnel {
-    enum class Type : std::uint8_t { Ipip, Gue, Gre };
-    enum class Checksum : std::uint8_t { None, Full, Remote };
-    Type type = Type::Ipip;
-    std::uint16_t port = 0;              ///< GUE
-    Checksum checksum = Checksum::None;  ///< GUE, GRE; Remote: GUE
-    bool operator==(const Tunnel&) const = default;
-};
-
-/// "ipip", "gue", "gre"
-std::string_view to_string(Tunnel::Type type);
-std::optional<Tunnel::Type> tunnel_type_of(std::string_view word);
-/// "nocsum", "csum", "remcsum"
-std::string_view to_string(Tunnel::Checksum checksum);
-std::optional<Tunnel::Checksum> tunnel_checksum_of(std::string_view word);
-/// Bytes that a tunnel to a real server of this family puts before a packet, at most.
-std::uint32_t overhead(const Tunnel& tunnel, Family real);
 
 /// A real server of one service, as the data plane needs it.
 struct Real {

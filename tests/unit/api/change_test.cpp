@@ -23,7 +23,6 @@ TEST(Change, IsReadWhole) {
     const auto tunnel = live_command(
         R"({"command": "zero", "tunnel": {"type": "gue", "port": 6080, "checksum": "remcsum"}})");
     ASSERT_TRUE(tunnel) << tunnel.error().message;
-    using config::Tunnel;
     EXPECT_EQ(tunnel->tunnel, (Tunnel{Tunnel::Type::Gue, 6080, Tunnel::Checksum::Remote}));
     EXPECT_FALSE(live_command(R"({"command": "zero"})")->service);
     EXPECT_EQ(live_command(R"({"command": "set-timeouts", "udp": 45})")->timeouts[2], 45U);

@@ -75,7 +75,7 @@ inline control::Status sample_status() {
     control::RealStatus down;
     down.endpoint = {ip("10.1.0.3"), 80};
     down.method = model::Method::Tunnel;
-    down.tunnel = {model::Tunnel::Type::Gue, 6080, model::Tunnel::Checksum::Remote};
+    down.tunnel = {Tunnel::Type::Gue, 6080, Tunnel::Checksum::Remote};
     down.effective_weight = 0;
     down.alive = false;
     down.reason = "connection refused";

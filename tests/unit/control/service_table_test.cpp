@@ -243,8 +243,8 @@ TEST(ServiceTable, LeavesOutWhatTheParserSaysIsNotForwarded) {
 }
 
 TEST(ServiceTable, EachRealHasTheTunnelOfItsMethod) {
-    using Type = config::Tunnel::Type;
-    using Checksum = config::Tunnel::Checksum;
+    using Type = Tunnel::Type;
+    using Checksum = Tunnel::Checksum;
     auto config = two_reals();
     auto& server = config.virtual_servers[0];
     server.method = std::string("TUN");
@@ -254,7 +254,6 @@ TEST(ServiceTable, EachRealHasTheTunnelOfItsMethod) {
     ServiceTable table;
     table.configure(config);
     const auto& reals = table.desired().begin()->second.reals;
-    using model::Tunnel;
     EXPECT_EQ(reals.at(0).tunnel, (Tunnel{Tunnel::Type::Gue, 6080, Tunnel::Checksum::Remote}));
     EXPECT_EQ(reals.at(1).tunnel, (Tunnel{Tunnel::Type::Gre, 0, Tunnel::Checksum::Full}));
     EXPECT_EQ(table.view()[0].reals.at(0).tunnel, reals[0].tunnel);

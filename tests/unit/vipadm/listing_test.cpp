@@ -104,7 +104,7 @@ TEST(Listing, TheOtherColumns) {
     format = kNumeric;
     format.tunnels = true;
     real.forward = Forward::Tunnel;
-    real.tunnel = {TunnelInfo::Type::Gue, 6083, TunnelInfo::Checksum::Remote};
+    real.tunnel = {Tunnel::Type::Gue, 6083, Tunnel::Checksum::Remote};
     EXPECT_EQ(
         listing(one_service(real), format, true, {}),
         "Prot LocalAddress:Port Scheduler Flags\n"
