@@ -95,8 +95,8 @@ class Core final : public Backend {
   private:
     /// `tell_roles`: the configuration has changed for them, too.
     Result<> put_in_force(LoadedConfig loaded, bool tell_roles = true);
-    /// The file as it is now, if it may be taken over.
-    Result<LoadedConfig> read_again() const;
+    /// The file as it is now, if it may be taken over; `fresh`: its errors that are new.
+    Result<LoadedConfig> read_again(std::vector<config::Diagnostic>& fresh) const;
     Result<> take_over(LoadedConfig loaded);
     void go_back();
     bool wants_forwarding(const config::Config& config) const;

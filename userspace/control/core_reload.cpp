@@ -5,19 +5,17 @@
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
 
-#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <utility>
 
 namespace vipd::control {
 
-Result<LoadedConfig> Core::read_again() const {
+Result<LoadedConfig> Core::read_again(std::vector<config::Diagnostic>& fresh) const {
     if (stopping_) return fail("vipd is stopping");
     auto loaded = load_config(loaded_.path, options_.config_id);
     if (!loaded) return fail(std::move(loaded.error()));
-    const auto fresh = new_errors(loaded_.parsed, loaded->parsed);
-    for (const auto& diagnostic : fresh) spdlog::error("{}", config::render(diagnostic));
+    fresh = new_errors(loaded_.parsed, loaded->parsed);
     if (!fresh.empty())
         return fail(fmt::format("{} new error{} in {}; the first: {}: {}",
                                 fresh.size(),
@@ -45,7 +43,8 @@ Result<LoadedConfig> Core::read_again() const {
 }
 
 Result<ReloadPlan> Core::plan_reload() const {
-    auto loaded = read_again();
+    std::vector<config::Diagnostic> fresh;
+    auto loaded = read_again(fresh);
     if (!loaded) return fail(std::move(loaded.error()));
     const config::Config next = live_.over(loaded->parsed.config);
     if (wants_forwarding(next) || forwarding_)
@@ -62,23 +61,21 @@ Result<ReloadPlan> Core::plan_reload() const {
         for (const model::Real& real : service.reals) {
             const auto count = plane.connections(key, real.endpoint);
             plan.open_connections += count.active + count.inactive;
-            const auto next_service = services.desired().find(key);
-            const bool stays =
-                next_service != services.desired().end() &&
-                std::ranges::find(next_service->second.reals,
-                                  real.endpoint,
-                                  &model::Real::endpoint) != next_service->second.reals.end();
-            if (next_service == services.desired().end())
-                plan.cut_off += count.active + count.inactive;
-            else if (!stays)
-                plan.running_out += count.active + count.inactive;
+            const auto fate = fate_of_connections(services.desired(), key, real.endpoint);
+            if (fate == Fate::CutOff) plan.cut_off += count.active + count.inactive;
+            if (fate == Fate::RunOut) plan.running_out += count.active + count.inactive;
         }
     return plan;
 }
 
 Result<> Core::reload(std::optional<Seconds> confirm_within) {
     spdlog::info("Reloading {}", loaded_.path);
-    auto loaded = read_again();
+    std::vector<config::Diagnostic> fresh;
+    auto loaded = read_again(fresh);
+    for (const auto& diagnostic : fresh) spdlog::error("{}", config::render(diagnostic));
+    // After several reloads without a confirmation it is the last confirmed one to go back to.
+    std::optional<LoadedConfig> before;
+    if (loaded && confirm_within && !confirmed_) before = loaded_;
     auto done = loaded ? take_over(std::move(*loaded)) : Result<>(fail(loaded.error()));
     if (!done) {
         // A wait goes on: what it would go back to has not changed.
@@ -93,6 +90,7 @@ Result<> Core::reload(std::optional<Seconds> confirm_within) {
         spdlog::info("Reloaded");
         return {};
     }
+    if (before) confirmed_ = std::move(before);
     auto timer = loop_.at(loop_.now() + *confirm_within, [this](TimePoint) { go_back(); });
     if (!timer) {
         go_back();
@@ -105,18 +103,12 @@ Result<> Core::reload(std::optional<Seconds> confirm_within) {
 }
 
 Result<> Core::take_over(LoadedConfig loaded) {
-    LoadedConfig before = loaded_;
     sd_notify(0, "RELOADING=1");
     ++generation_;
     auto done = put_in_force(std::move(loaded));
     sd_notify(0, "READY=1");
-    if (!done) {
-        --generation_;
-        return done;
-    }
-    // After several reloads without a confirmation it is the last confirmed one to go back to.
-    if (!confirmed_) confirmed_ = std::move(before);
-    return {};
+    if (!done) --generation_;
+    return done;
 }
 
 Result<> Core::confirm_reload() {
@@ -132,7 +124,6 @@ void Core::go_back() {
     confirm_wait_ = {};
     if (stopping_ || !confirmed_) return;
     auto done = take_over(std::move(*std::exchange(confirmed_, std::nullopt)));
-    confirmed_.reset();
     const std::string reason =
         done ? "not confirmed in time; the configuration before it runs again"
              : "not confirmed in time, and going back failed: " + done.error().message;

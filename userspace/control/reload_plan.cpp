@@ -11,6 +11,7 @@ namespace vipd::control {
 
 namespace {
 
+using model::Method;
 using model::Real;
 using model::Scheduler;
 using model::Service;
@@ -58,6 +59,14 @@ void tell(std::vector<std::string>& details, std::string_view what, const T& fro
     if (from != to) details.push_back(fmt::format("{}: {} -> {}", what, from, to));
 }
 
+std::string tunnel_words(const Tunnel& tunnel) {
+    std::string words(to_string(tunnel.type));
+    if (tunnel.type == Tunnel::Type::Gue) words += fmt::format(" port {}", tunnel.port);
+    if (tunnel.checksum != Tunnel::Checksum::None)
+        words += fmt::format(" {}", to_string(tunnel.checksum));
+    return words;
+}
+
 void compare_reals(const Service& from, const Service& to, ReloadPlan::Step& step) {
     auto& details = step.details;
     for (const Real& real : to.reals)
@@ -75,6 +84,8 @@ void compare_reals(const Service& from, const Service& to, ReloadPlan::Step& ste
         }
         tell(details, "weight of " + name, was.weight, is->weight);
         tell(details, "method of " + name, to_string(was.method), to_string(is->method));
+        if (was.method == Method::Tunnel && is->method == Method::Tunnel)
+            tell(details, "tunnel of " + name, tunnel_words(was.tunnel), tunnel_words(is->tunnel));
         tell(details, "upper threshold of " + name, was.upper, is->upper);
         tell(details, "lower threshold of " + name, was.lower, is->lower);
         if (was.alive != is->alive)
@@ -103,6 +114,12 @@ ReloadPlan::Step compare(const Service& from, const Service& to) {
 }
 
 }  // namespace
+
+Fate fate_of_connections(const model::Model& to, const ServiceKey& service, const Endpoint& real) {
+    const auto next = to.find(service);
+    if (next == to.end()) return Fate::CutOff;
+    return find(next->second, real) == nullptr ? Fate::RunOut : Fate::Stay;
+}
 
 std::vector<ReloadPlan::Step> service_steps(const model::Model& from, const model::Model& to) {
     std::vector<ReloadPlan::Step> steps;

@@ -45,6 +45,10 @@ constexpr std::string_view to_string(ReloadPlan::What what) {
     return "?";
 }
 
+/// What becomes of the connections of a real server when `to` is put in force.
+enum class Fate : std::uint8_t { Stay, RunOut, CutOff };
+Fate fate_of_connections(const model::Model& to, const ServiceKey& service, const Endpoint& real);
+
 /// The steps from one model to the other, as model::diff() orders them.
 std::vector<ReloadPlan::Step> service_steps(const model::Model& from, const model::Model& to);
 

@@ -81,6 +81,26 @@ TEST(ReloadPlan, RealServersOneByOne) {
                             "upper threshold of 10.0.0.3:80: 0 -> 100"));
 }
 
+TEST(ReloadPlan, AnotherTunnel) {
+    Service from = service(80, 1);
+    from.reals[0].method = Method::Tunnel;
+    Service to = from;
+    to.reals[0].tunnel = {Tunnel::Type::Gue, 6080, Tunnel::Checksum::Full};
+    const auto steps = service_steps(model_of({from}), model_of({to}));
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_THAT(steps[0].details, ElementsAre("tunnel of 10.0.0.1:80: ipip -> gue port 6080 csum"));
+}
+
+TEST(ReloadPlan, FateOfConnections) {
+    const Model to = model_of({service(80, 1)});
+    const auto key = service(80, 1).key;
+    const auto first = service(80, 2).reals[0].endpoint;
+    const auto second = service(80, 2).reals[1].endpoint;
+    EXPECT_EQ(fate_of_connections(to, key, first), Fate::Stay);
+    EXPECT_EQ(fate_of_connections(to, key, second), Fate::RunOut);
+    EXPECT_EQ(fate_of_connections(to, service(81, 1).key, first), Fate::CutOff);
+}
+
 TEST(ReloadPlan, OrderAlone) {
     Service to = service(80, 2, Scheduler::RoundRobin);
     std::swap(to.reals[0], to.reals[1]);
