@@ -110,11 +110,9 @@ static __always_inline void flow_find(const struct segment *p,
 	/* Somebody else's by now? The slot of a flow under update keeps its
 	 * key, and what was read of it is good.
 	 */
-	if (VIPD_READ_ONCE(flow->version) != version || (version & 1)) {
-		if (!vipd_flow_key_equal(&flow->key, &p->key))
-			return;
-	}
-	view->flow = flow;
+	if ((VIPD_READ_ONCE(flow->version) == version && !(version & 1)) ||
+	    vipd_flow_key_equal(&flow->key, &p->key))
+		view->flow = flow;
 }
 
 /* Takes the slot if it is still as `version` says. */

@@ -158,31 +158,13 @@ static __always_inline int may_answer_v6(const struct in6_addr *client)
 	return (word[0] | word[1] | word[2] | (word[3] & bpf_htonl(~1U))) != 0;
 }
 
-/* Before the checksum: what it covers beside the ICMP message. */
-struct pseudo_header {
-	struct in6_addr saddr;
-	struct in6_addr daddr;
-};
-
-static __always_inline __u64 pseudo_sum(const struct pseudo_header *pseudo)
-{
-	const __u32 *word = (const __u32 *)pseudo;
-	__u64 sum = 0;
-	__u32 i;
-
-#pragma unroll
-	for (i = 0; i < sizeof(*pseudo) / 4; i++)
-		sum += word[i];
-	return sum;
-}
-
 static __always_inline int answer_v6(struct xdp_md *ctx, struct packet *p,
 				     struct icmp_header *icmp)
 {
 	const int more = sizeof(struct ipv6hdr) + sizeof(*icmp);
 	struct cursor c = frame_cursor(ctx);
 	struct ipv6hdr *ip = c.pos + (p->l3 & VIPD_L3_MASK);
-	struct pseudo_header between;
+	union vipd_addr from, to;
 	__u32 quote =
 	    p->ip_len < VIPD_ICMP6_QUOTE ? p->ip_len & ~3U : VIPD_ICMP6_QUOTE;
 	__u64 sum;
@@ -190,23 +172,22 @@ static __always_inline int answer_v6(struct xdp_md *ctx, struct packet *p,
 	if ((void *)(ip + 1) > c.end || !may_answer_v6(&ip->saddr) ||
 	    !icmp_within_limit(p->segment.now))
 		return 0;
-	between.saddr = ip->daddr;
-	between.daddr = ip->saddr;
+	__builtin_memcpy(&from, &ip->daddr, sizeof(from));
+	__builtin_memcpy(&to, &ip->saddr, sizeof(to));
 	c.pos = answer_frame(ctx, p, more, quote);
 	c.end = (void *)(long)ctx->data_end;
 	if (!c.pos || c.pos + more > c.end)
 		return 0;
 	sum = quote_sum(c.pos + more, c.end) + *(__u32 *)icmp + icmp->rest +
-	      pseudo_sum(&between) + bpf_htonl(sizeof(*icmp) + quote) +
-	      bpf_htonl(IPPROTO_ICMPV6);
+	      csum_pseudo(&from, &to, sizeof(*icmp) + quote, IPPROTO_ICMPV6);
 	icmp->checksum = csum_fold(sum);
 	ip = c.pos;
 	*(__be32 *)ip = bpf_htonl(6U << 28 | VIPD_ICMP_TOS << 20);
 	ip->payload_len = bpf_htons(sizeof(*icmp) + quote);
 	ip->nexthdr = IPPROTO_ICMPV6;
 	ip->hop_limit = VIPD_ICMP_TTL;
-	ip->saddr = between.saddr;
-	ip->daddr = between.daddr;
+	__builtin_memcpy(&ip->saddr, &from, sizeof(from));
+	__builtin_memcpy(&ip->daddr, &to, sizeof(to));
 	*(struct icmp_header *)(ip + 1) = *icmp;
 	return 1;
 }
