@@ -122,12 +122,12 @@ void Engine::set_statics(TimePoint now) {
     static_addresses_.use("static", 0, false);
     static_addresses_.add(statics_.addresses);
     static_routing_.add(statics_.routing);
-    if (static_addresses_.incomplete() || static_routing_.incomplete())
-        statics_at_ = now + kStaticsRetry;
+    if (!static_addresses_.incomplete() && !static_routing_.incomplete()) return;
+    statics_at_ = now + kStaticsRetry;
     look_at_static_groups();
 }
 
-// All of it is there already, but for what cannot be set.
+// Whose is what cannot be set? The rest is there already.
 void Engine::look_at_static_groups() {
     for (const StaticGroup& group : statics_.groups) {
         static_addresses_.add(group.addresses);
