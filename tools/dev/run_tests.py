@@ -109,7 +109,9 @@ def traces(build):
         spaces, folders = laboratory.remains(kind)
         found.update(f"namespace {name}" for name in spaces)
         found.update(f"folder {name}" for name in folders)
-    for top in (laboratory.BPFFS + "/vipd", laboratory.RUNTIME):
+    if os.path.isdir(laboratory.PINS):
+        found.add(f"folder {laboratory.PINS}")
+    for top in (laboratory.PINS, laboratory.RUNTIME):
         if os.path.isdir(top):
             found.update(f"{top}/{name}" for name in os.listdir(top))
     for pid in filter(str.isdigit, os.listdir("/proc")):

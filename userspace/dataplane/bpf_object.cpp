@@ -93,8 +93,11 @@ Result<> prepare_directory(const std::string& pin_dir) {
     if (static_cast<unsigned long>(info.f_type) != BPF_FS_MAGIC)
         return fail(existing.string() +
                     " is not a bpf file system: run mount -t bpf bpf /sys/fs/bpf");
-    if (fs::create_directories(pin_dir, error); error)
-        return fail_errno(error.value(), "cannot make the directory " + pin_dir);
+    // Another instance that ends may take an empty directory on the way to ours with it.
+    for (int tries = 0; tries < 3; ++tries)
+        if (fs::create_directories(pin_dir, error); error != std::errc::no_such_file_or_directory)
+            break;
+    if (error) return fail_errno(error.value(), "cannot make the directory " + pin_dir);
     if (::chmod(pin_dir.c_str(), S_IRWXU) != 0) return fail_errno(errno, pin_dir);
     return {};
 }

@@ -171,6 +171,9 @@ Result<> detach_all(const std::string& pin_dir) {
         if (::unlink(pin.c_str()) != 0) return fail_errno(errno, "cannot remove " + pin.string());
     }
     ::rmdir(pin_dir.c_str());
+    // What was made above it for a named instance; not while another one is in there, nor the file
+    // system's own root.
+    ::rmdir(fs::path(pin_dir).parent_path().c_str());
     return {};
 }
 

@@ -20,6 +20,7 @@ from . import netns
 from .netns import LabError, wait_for
 
 BPFFS = "/sys/fs/bpf"
+PINS = BPFFS + "/vipd"
 RUNTIME = "/run/vipd"
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../.."))
 BUILD = os.environ.get("VIPD_BUILD", os.path.join(ROOT, "build"))
@@ -68,8 +69,10 @@ def _running(pid):
 
 def _remove_instance(instance):
     """What a vipd leaves that was killed before it could tidy up: pins and run-time folder."""
-    for top in (BPFFS + "/vipd", RUNTIME):
+    for top in (PINS, RUNTIME):
         shutil.rmtree(os.path.join(top, instance), ignore_errors=True)
+    with contextlib.suppress(OSError):  # it is not empty: there is another vipd
+        os.rmdir(PINS)
 
 
 def lock(kind):
