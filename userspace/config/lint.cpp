@@ -17,8 +17,7 @@ class Remarks {
   public:
     void add(const Location& at, std::string message, std::string hint = {}) {
         if (list_.size() >= kMaxRemarks) return;
-        list_.push_back(
-            diagnostic_at(Severity::Warning, at, std::move(message), std::move(hint)));
+        list_.push_back(diagnostic_at(Severity::Warning, at, std::move(message), std::move(hint)));
     }
     std::vector<Diagnostic> take() {
         std::ranges::stable_sort(list_, {}, [](const Diagnostic& one) { return one.at.line; });

@@ -381,7 +381,8 @@ int test_configuration(const Options& options) {
         for (const auto& diagnostic : loaded->parsed.diagnostics)
             fmt::print(out, "{}\n", config::render(diagnostic));
         if (config::does_nothing(loaded->parsed.config))
-            fmt::print(out, "{}: warning: neither a vrrp_instance nor a virtual_server in it\n", file);
+            fmt::print(
+                out, "{}: warning: neither a vrrp_instance nor a virtual_server in it\n", file);
         worse(loaded->parsed.exit_status());
         configs.push_back(std::move(loaded->parsed.config));
     }

@@ -33,7 +33,8 @@ TEST(Render, ShowsPlaceLineCaretAndHint) {
 
 TEST(Render, CaretStandsUnderTheWordAfterTabsAndWideCharacters) {
     Diagnostic diagnostic;
-    diagnostic.at = {std::make_shared<const SourceFile>("f", std::make_shared<const std::string>()), 1, 5};
+    diagnostic.at = {
+        std::make_shared<const SourceFile>("f", std::make_shared<const std::string>()), 1, 5};
     diagnostic.message = "m";
     diagnostic.length = 3;
     diagnostic.source = "a\t全 foo bar";
@@ -47,7 +48,8 @@ TEST(Render, CaretStandsUnderTheWordAfterTabsAndWideCharacters) {
 
 TEST(Render, ControlCharactersAndBrokenUtf8AreNotPassedOn) {
     Diagnostic diagnostic;
-    diagnostic.at = {std::make_shared<const SourceFile>("f", std::make_shared<const std::string>()), 1, 3};
+    diagnostic.at = {
+        std::make_shared<const SourceFile>("f", std::make_shared<const std::string>()), 1, 3};
     diagnostic.message = "m";
     diagnostic.source =
         "\x1b\xff"
@@ -57,7 +59,8 @@ TEST(Render, ControlCharactersAndBrokenUtf8AreNotPassedOn) {
 
 TEST(Render, PlaceBehindTheEndOfTheLineStillHasACaret) {
     Diagnostic diagnostic;
-    diagnostic.at = {std::make_shared<const SourceFile>("f", std::make_shared<const std::string>()), 1, 4};
+    diagnostic.at = {
+        std::make_shared<const SourceFile>("f", std::make_shared<const std::string>()), 1, 4};
     diagnostic.source = "abc";
     EXPECT_EQ(render(diagnostic), "f:1:4: error: \n    abc\n       ^");
 }

@@ -90,6 +90,12 @@ TEST(Lint, AddressesWithoutTheOther) {
     EXPECT_THAT(remarks({server("10.0.0.3", "TCP_CHECK {\nconnect_timeout 3\n}")}), IsEmpty());
 }
 
+TEST(Lint, MasterThatDoesNotLookAtItsInterface) {
+    EXPECT_THAT(remarks({instance("dont_track_primary")}),
+                ElementsAre(HasSubstr("stays MASTER with its interface down")));
+    EXPECT_THAT(remarks({instance("dont_track_primary\ntrack_interface {\nlo\n}")}), IsEmpty());
+}
+
 TEST(Lint, WeightsThatNeverHandOver) {
     const auto with = [](const std::string& weight, const std::string& priority) {
         return "vrrp_script s {\nscript \"/bin/s\"\nweight " + weight + "\n}\n" +

@@ -40,7 +40,8 @@ TEST(JiffiesClock, JiffiesThatGoTheirOwnWay) {
 }
 
 TEST(JiffiesClock, NoHzThatLinuxHas) {
-    EXPECT_EQ(jiffies_clock(kFirst, 0, 1), JiffiesClock{});  // CLOCK_MONOTONIC_COARSE as fine as any
+    EXPECT_EQ(jiffies_clock(kFirst, 0, 1),
+              JiffiesClock{});  // CLOCK_MONOTONIC_COARSE as fine as any
     EXPECT_EQ(jiffies_clock(kFirst, 0, 10'000'001), JiffiesClock{});
     EXPECT_EQ(jiffies_clock(kFirst, 0, 0), JiffiesClock{});
 }
