@@ -140,6 +140,32 @@ def test_stop_just_after_vrrp_was_killed_removes_the_vip(lab):
     assert not d1.has(VIP)
 
 
+def test_an_end_told_to_all_processes_at_once_is_in_order(lab):
+    """pkill vipd: the roles leave the order to core."""
+    scene = Balancer(lab, reals=("r1",))
+    d1, d2 = scene.directors.values()
+    family = d1.process.family()
+    roles = [d1.role_pid("vrrp"), d1.role_pid("check")]
+    for pid in [*roles, d1.process.popen.pid]:
+        os.kill(pid, signal.SIGTERM)
+    assert d1.process.wait() == 0
+    assert "terminated" not in d1.process.log()
+    assert not d1.has(VIP)
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in family)
+    d2.wait_vip(VIP)
+
+
+def test_a_role_that_alone_is_told_to_end_is_started_anew(lab):
+    scene = Balancer(lab, directors=("d1",), reals=("r1",))
+    d1 = scene.directors["d1"]
+    check = d1.role_pid("check")
+    os.kill(check, signal.SIGTERM)
+    wait_for(lambda: d1.role_pid("check") not in (None, check), 15, "a new check process")
+    assert "Stopped: terminated" in d1.process.log()
+    assert d1.state() == "MASTER"
+    assert d1.has(VIP)
+
+
 @pytest.mark.parametrize("missing", ["bpf,-sys_admin", "net_admin", "net_raw", "setuid", "setgid",
                                      "kill"])
 def test_a_start_without_a_capability_is_one_sentence(lab, missing):

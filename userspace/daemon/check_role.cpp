@@ -7,6 +7,7 @@
 #include "userspace/check/engine.hpp"
 #include "userspace/config/config.hpp"
 #include "userspace/daemon/check_settings.hpp"
+#include "userspace/daemon/role_signals.hpp"
 #include "userspace/daemon/sandbox.hpp"
 #include "userspace/daemon/untold.hpp"
 
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <random>
 #include <set>
 #include <utility>
@@ -47,7 +49,7 @@ class CheckRole {
     std::unique_ptr<check::Engine> engine_;
     std::unique_ptr<ipc::Channel> channel_;
     EventLoop::Source heartbeat_;
-    std::vector<EventLoop::Source> signals_;
+    std::optional<RoleSignals> signals_;
     log::RateLimit rate_limit_;
     Untold<std::pair<ServiceKey, Endpoint>, ipc::RealServerState> untold_;
     bool stopping_ = false;
@@ -97,11 +99,9 @@ Result<> CheckRole::open(Fd channel, std::size_t attempts) {
     if (!heartbeat) return fail(std::move(heartbeat.error()));
     heartbeat_ = std::move(*heartbeat);
 
-    // Ctrl-C and a hang-up reach the whole process group; core decides what becomes of them.
-    for (const int ignored : {SIGINT, SIGHUP, SIGPIPE}) ::signal(ignored, SIG_IGN);
-    auto term = loop_.signal(SIGTERM, [this](int) { stop("terminated"); });
-    if (!term) return fail(std::move(term.error()));
-    signals_.push_back(std::move(*term));
+    auto signals = RoleSignals::open(loop_, [this] { stop("terminated"); });
+    if (!signals) return fail(std::move(signals.error()));
+    signals_ = std::move(*signals);
 
     auto opened = ipc::Channel::open(
         loop_,

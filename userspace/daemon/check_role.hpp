@@ -12,7 +12,7 @@ namespace vipd::daemon {
 ///
 /// First of all it gives its privileges away (sandbox.hpp): it alone reads what real servers send.
 /// Then Configure (Ready comes back), RealServerState for what was known before, Start. A later
-/// Configure is a reload. A Stop, a SIGTERM or the end of core ends it with 0.
+/// Configure is a reload. A Stop, a SIGTERM (role_signals.hpp) or the end of core ends it with 0.
 int run_check_role(Fd channel, const log::Options& options);
 
 }  // namespace vipd::daemon

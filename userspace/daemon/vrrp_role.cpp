@@ -6,6 +6,7 @@
 #include "userspace/base/text.hpp"
 #include "userspace/config/config.hpp"
 #include "userspace/daemon/lease.hpp"
+#include "userspace/daemon/role_signals.hpp"
 #include "userspace/daemon/scheduling.hpp"
 #include "userspace/daemon/untold.hpp"
 #include "userspace/daemon/vrrp_settings.hpp"
@@ -118,7 +119,6 @@ class VrrpRole final : public vrrp::Observer {
     void wake_at(std::optional<TimePoint> when) override;
 
   private:
-    Result<> open_signals();
     void on_message(ipc::Message message, Fd attached);
     void on_configure(const ipc::Configure& configure, Fd attached);
     void prepare_beside();
@@ -151,7 +151,7 @@ class VrrpRole final : public vrrp::Observer {
     EventLoop::Source heartbeat_;
     EventLoop::Source lease_timer_;
     EventLoop::Source prepared_ready_;
-    std::vector<EventLoop::Source> signals_;
+    std::optional<RoleSignals> signals_;
     log::RateLimit rate_limit_;
     Untold<std::string, ipc::InstanceStateChange> untold_;  ///< by instance
     std::optional<Lease> lease_;
@@ -203,7 +203,9 @@ Result<> VrrpRole::open(Fd channel) {
     if (!ready) return fail(std::move(ready.error()));
     prepared_ready_ = std::move(*ready);
 
-    if (auto signals = open_signals(); !signals) return signals;
+    auto signals = RoleSignals::open(loop_, [this] { stop("terminated"); });
+    if (!signals) return fail(std::move(signals.error()));
+    signals_ = std::move(*signals);
     auto opened = ipc::Channel::open(
         loop_,
         std::move(channel),
@@ -214,17 +216,6 @@ Result<> VrrpRole::open(Fd channel) {
         [this] { stop("the core process is gone"); });
     if (!opened) return fail(std::move(opened.error()));
     channel_ = std::move(*opened);
-    return {};
-}
-
-Result<> VrrpRole::open_signals() {
-    // Ctrl-C and a hang-up reach the whole process group; core decides what becomes of them.
-    ::signal(SIGINT, SIG_IGN);
-    ::signal(SIGHUP, SIG_IGN);
-    ::signal(SIGPIPE, SIG_IGN);
-    auto term = loop_.signal(SIGTERM, [this](int) { stop("terminated"); });
-    if (!term) return fail(std::move(term.error()));
-    signals_.push_back(std::move(*term));
     return {};
 }
 
