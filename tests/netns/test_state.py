@@ -42,6 +42,13 @@ def keep_checkpoint(vipd):
     return f"{vipd.node.folder()}/flows-{vipd.instance}"
 
 
+def rewrite(vipd, old, new):
+    with open(vipd.config_path, encoding="utf-8") as file:
+        text = file.read()
+    assert old in text
+    vipd.node.write(f"{vipd.program}.conf", text.replace(old, new))
+
+
 def connect(scene, count):
     with scene.client.inside():
         return [socket.create_connection((VIP, 80), timeout=5) for _ in range(count)]
@@ -62,7 +69,6 @@ def talk(connections):
 def reboot(d1):
     """Nothing is left of what was in memory: no process, no program, no map."""
     d1.stop()
-    d1.node.ip("link set dev eth0 xdp off", check=False)
     shutil.rmtree(d1.pins)
 
 
@@ -82,6 +88,22 @@ def test_connections_outlive_a_reboot_by_the_checkpoint(lab):
     assert d1.status()["checkpoint"]["restored"] >= 40
     assert {(f["client"], f["real"]) for f in d1.flows("state=ESTABLISHED")} == before
     assert talk(connections) == 40
+
+
+def test_the_checkpoint_is_where_and_as_often_as_the_file_says(lab):
+    scene, d1 = echo_balancer(lab, "checkpoint_interval 1", vrrp=False)
+    path = f"{d1.node.folder()}/kept"
+    rewrite(d1, "checkpoint_interval 1", f"checkpoint_interval 1\ncheckpoint {path}")
+    d1.node.ip(f"addr add {VIP}/32 dev eth0")
+    d1.start()
+    scene.wait_ready()
+    connections = connect(scene, 5)
+    assert talk(connections) == 5
+    wait_for(lambda: d1.status()["checkpoint"]["flows"] == 5, 10, "the file to be written")
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    rewrite(d1, f"checkpoint {path}", "checkpoint off")
+    d1.reload()
+    wait_for(lambda: d1.status()["checkpoint"] is None, 5, "it to be given up")
 
 
 @pytest.mark.parametrize("damage", ["bit", "cut", "foreign", "none"])
@@ -196,6 +218,16 @@ def test_vrrp_waits_for_sync_and_says_how_long(lab):
     d1.wait_log("not synced within 5 s; VRRP starts all the same", 10)
     d1.wait_state("MASTER")
     assert d1.status()["sync"]["gate_ms"] is None
+    # As long as the file says; 0: not at all.
+    d1.stop()
+    rewrite(d1, "sync {", "sync {\nwait_limit 1.5")
+    d1.start(ready=False)
+    d1.wait_log("not synced within 1.5 s; VRRP starts all the same", 10)
+    d1.stop()
+    rewrite(d1, "wait_limit 1.5", "wait_limit 0")
+    d1.start()
+    d1.wait_state("MASTER")
+    assert "not synced" not in d1.process.log()
 
 
 

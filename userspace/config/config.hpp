@@ -56,6 +56,11 @@ struct Vipd {
     Value<std::string> sync_key_file;          ///< sync { key_file PATH }
     Value<IpAddress> sync_bind;                ///< sync { bind A }
     Value<std::uint16_t> sync_port{8849};      ///< sync { port N }
+    /// sync { wait_limit S }: how long VRRP waits for the peers' connections at the start; 0: not
+    Value<Nanos> sync_wait_limit{Seconds(5)};
+    Value<std::string> checkpoint;         ///< the flow table's file; unset: in the state directory
+    Value<bool> checkpoint_enabled{true};  ///< checkpoint off
+    Value<Nanos> checkpoint_interval{Seconds(60)};  ///< how often it is written
     bool operator==(const Vipd&) const = default;
 };
 

@@ -283,11 +283,14 @@ std::vector<Keyword> table() {
         value("lease", in(Vipd)),
         value("api_socket", in(Vipd)),
         value("api_listen", in(Vipd), Done, 1, 2),
+        value("checkpoint", in(Vipd)),
+        value("checkpoint_interval", in(Vipd)),
         block("sync", in(Vipd), VipdSync),
         values("peer", in(VipdSync)),
         value("key_file", in(VipdSync)),
         value("bind", in(VipdSync)),
         value("port", in(VipdSync)),
+        value("wait_limit", in(VipdSync)),
     };
 
     // Many of a kind: flags, keywords with one value, and what takes any number of words.

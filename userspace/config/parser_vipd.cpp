@@ -62,6 +62,8 @@ void parse_vipd_sync(Parsing& parsing, const Statement& statement) {
                    vipd.sync_port,
                    read_number(reporter, line.value(), 1, 65535),
                    line.value());
+        } else if (name == "wait_limit") {
+            assign_seconds(reporter, vipd.sync_wait_limit, line, Nanos(0), Seconds(kMaxSeconds));
         }
     }
     if (!vipd.sync_peers.empty() && !vipd.sync_key_file.set)
@@ -159,6 +161,18 @@ void parse_vipd(Parsing& parsing, const Statement& statement) {
                                Seconds(kMaxSeconds));
                 if (vipd.lease.set) vipd.lease_enabled.value = true;
             }
+        } else if (name == "checkpoint") {
+            if (word.text == "off") {
+                assign(reporter, vipd.checkpoint_enabled, std::optional(false), word);
+            } else if (word.text.starts_with('/')) {
+                assign_text(reporter, vipd.checkpoint, line);
+                vipd.checkpoint_enabled.value = true;
+            } else {
+                reporter.error(word, "checkpoint needs an absolute path or off; ignored");
+            }
+        } else if (name == "checkpoint_interval") {
+            assign_seconds(
+                reporter, vipd.checkpoint_interval, line, Seconds(1), Seconds(kMaxSeconds));
         } else if (name == "api_socket") {
             if (!word.text.starts_with('/') || word.text.size() > 107)
                 reporter.error(word,

@@ -36,14 +36,24 @@ void write_ssl(Lines& lines, const Ssl& ssl) {
 
 void write_sync(Lines& lines, const Vipd& vipd) {
     if (vipd.sync_peers.empty() && !vipd.sync_key_file.set && !vipd.sync_bind.set &&
-        !vipd.sync_port.set)
+        !vipd.sync_port.set && !vipd.sync_wait_limit.set)
         return;
     lines.open("sync");
     for (const auto& peer : vipd.sync_peers) lines.address("peer", peer);
     lines.text("key_file", vipd.sync_key_file);
     lines.address("bind", vipd.sync_bind);
     lines.number("port", vipd.sync_port);
+    lines.seconds("wait_limit", vipd.sync_wait_limit);
     lines.close();
+}
+
+// Of a path and an "off" the last one counts; both are kept.
+void write_checkpoint(Lines& lines, const Vipd& vipd) {
+    const bool off_first = vipd.checkpoint_enabled.set && *vipd.checkpoint_enabled;
+    if (off_first) lines.line("checkpoint off");
+    lines.text("checkpoint", vipd.checkpoint);
+    if (vipd.checkpoint_enabled.set && !off_first) lines.line("checkpoint off");
+    lines.seconds("checkpoint_interval", vipd.checkpoint_interval);
 }
 
 void write_lease(Lines& lines, const Vipd& vipd) {
@@ -79,6 +89,7 @@ void write_vipd(Lines& lines, const Vipd& vipd) {
     lines.number("flow_table_size", vipd.flow_table_size);
     lines.number("ring_size", vipd.ring_size);
     write_lease(lines, vipd);
+    write_checkpoint(lines, vipd);
     lines.text("api_socket", vipd.api_socket);
     if (vipd.api_listen)
         lines.line(fmt::format(

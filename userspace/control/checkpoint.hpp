@@ -22,7 +22,7 @@ class Checkpoint {
     using Say = std::function<void(bool warning, const std::string& line)>;
     struct Settings {
         std::string path;  ///< empty: none is kept
-        Seconds interval{60};
+        Nanos interval{Seconds(60)};
         std::string node_id;
     };
 

@@ -23,7 +23,6 @@ namespace {
 constexpr Seconds kVrrpPatience{3};
 constexpr Seconds kCheckPatience{1};
 /// How long a starting node waits for its peers' connections before VRRP begins all the same.
-constexpr Seconds kSyncLimit{5};
 /// keepalived gives its STOP scripts one second.
 constexpr Seconds kScriptPatience{1};
 
@@ -333,21 +332,22 @@ void Core::on_vrrp_started(bool restarted) {
             (void)vrrp_->send(ipc::ResumeInstance{instance, state});
     send_trackers();
     if (old_vrrp_ > 0) return;  // until ours has taken the configuration: relieve_old_vrrp()
+    const Nanos wait = *config().vipd.sync_wait_limit;
     // One that ended while it waited for the connections has had no role to resume.
-    if ((restarted && !sync_gate_) || !forwarding_ || forwarding_->synced()) {
+    if ((restarted && !sync_gate_) || !forwarding_ || forwarding_->synced() || wait == Nanos(0)) {
         let_vrrp_start();
         return;
     }
     // A node that comes back takes VIPs only once it holds the connections behind them.
-    const TimePoint limit = loop_.now() + kSyncLimit;
+    const TimePoint limit = loop_.now() + wait;
     gate_end_ = limit;
-    auto gate = loop_.every(Millis(10), [this, limit](TimePoint now) {
+    auto gate = loop_.every(Millis(10), [this, wait, limit](TimePoint now) {
         const bool synced = forwarding_->synced();
         if (!synced && now < limit) return;
         if (!synced)
             say(true,
                 fmt::format("not synced within {} s; VRRP starts all the same",
-                            kSyncLimit.count()));
+                            std::chrono::duration<double>(wait).count()));
         let_vrrp_start();
     });
     if (gate)

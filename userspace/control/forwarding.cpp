@@ -95,7 +95,10 @@ std::string node_id_of(const config::Config& config) {
 
 Checkpoint::Settings checkpoint_settings(const config::Config& config) {
     Checkpoint::Settings settings;
-    settings.path = default_checkpoint_path(config.instance_name);
+    if (*config.vipd.checkpoint_enabled)
+        settings.path = config.vipd.checkpoint.set ? *config.vipd.checkpoint
+                                                   : default_checkpoint_path(config.instance_name);
+    settings.interval = *config.vipd.checkpoint_interval;
     settings.node_id = node_id_of(config);
     return settings;
 }

@@ -106,6 +106,28 @@ TEST(VipdBlock, IsRead) {
     EXPECT_FALSE(*read("vipd {\nlease off\n}").config.vipd.lease_enabled);
 }
 
+TEST(VipdBlock, SaysHowLongToWaitForThePeersAndWhereTheFlowsAreKept) {
+    const Vipd plain = read("vipd {\n}").config.vipd;
+    EXPECT_EQ(*plain.sync_wait_limit, Seconds(5));
+    EXPECT_TRUE(*plain.checkpoint_enabled);
+    EXPECT_FALSE(plain.checkpoint.set);
+    EXPECT_EQ(*plain.checkpoint_interval, Seconds(60));
+
+    const auto parsed =
+        read("vipd {\ncheckpoint /var/flows\ncheckpoint_interval 2.5\nsync {\nwait_limit 0\n}\n}");
+    EXPECT_THAT(findings(parsed), IsEmpty());
+    EXPECT_EQ(*parsed.config.vipd.sync_wait_limit, Seconds(0));
+    EXPECT_EQ(*parsed.config.vipd.checkpoint, "/var/flows");
+    EXPECT_EQ(*parsed.config.vipd.checkpoint_interval, Millis(2500));
+
+    const auto off = read("vipd {\ncheckpoint /a\ncheckpoint off\n}");
+    EXPECT_FALSE(*off.config.vipd.checkpoint_enabled);
+    EXPECT_TRUE(*read("vipd {\ncheckpoint off\ncheckpoint /a\n}").config.vipd.checkpoint_enabled);
+    EXPECT_THAT(findings(read("vipd {\ncheckpoint flows\ncheckpoint_interval 0\n}")),
+                ElementsAre("2:12 error: checkpoint needs an absolute path or off; ignored",
+                            "3:21 error: 0 seconds are outside 1 to 86400; ignored"));
+}
+
 TEST(VipdBlock, BadValuesKeepTheDefault) {
     const Parsed parsed = read(
         "vipd {\nring_size 4096\nring_size 7\nattach_mode fast\nlease soon\n"
