@@ -8,8 +8,8 @@ namespace vipd::daemon {
 Result<RoleSignals> RoleSignals::open(EventLoop& loop, std::function<void()> end) {
     for (const int ignored : {SIGINT, SIGHUP, SIGPIPE}) ::signal(ignored, SIG_IGN);
     RoleSignals signals;
-    auto term = loop.signal(
-        SIGTERM, [&loop, end = std::move(end), late = signals.late_.get()](int) {
+    auto term =
+        loop.signal(SIGTERM, [&loop, end = std::move(end), late = signals.late_.get()](int) {
             if (*late) return;
             auto timer = loop.at(loop.now() + kCoreDecides, [end](TimePoint) { end(); });
             if (timer)

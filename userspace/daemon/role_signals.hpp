@@ -9,9 +9,10 @@
 
 namespace vipd::daemon {
 
-/// Ctrl-C, a hang-up, pkill, a service manager: all of them tell every process at once, and only core
-/// knows the order in which an end harms nobody. So a role waits for core's Stop; `end` is called
-/// when SIGTERM has come and core has said nothing for kCoreDecides: the role alone was meant.
+/// Ctrl-C, a hang-up, pkill, a service manager: all of them tell every process at once, and only
+/// core knows the order in which an end harms nobody. So a role waits for core's Stop; `end` is
+/// called when SIGTERM has come and core has said nothing for kCoreDecides: the role alone was
+/// meant.
 class RoleSignals {
   public:
     static constexpr Seconds kCoreDecides{6};  // more than an end in good order takes

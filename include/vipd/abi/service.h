@@ -129,7 +129,7 @@ enum vipd_method {
 #define VIPD_REAL_ALIVE 0x1U	/* configured and not failed */
 #define VIPD_REAL_RESOLVED 0x2U /* ifindex, MACs and MTU are those to use */
 #define VIPD_REAL_LOCAL 0x4U	/* its address is one of this host */
-#define VIPD_REAL_LEAVING 0x8U	/* no longer configured: what it has runs out */
+#define VIPD_REAL_LEAVING 0x8U	/* not configured now: what it has runs out */
 /* TUN: neither GUE nor GRE is IP in IP. REMCSUM is GUE's CSUM with the packet's
  * own checksum left to the receiver.
  */
