@@ -20,12 +20,6 @@ namespace vipd::control {
 
 namespace {
 
-constexpr Seconds kVrrpPatience{3};
-constexpr Seconds kCheckPatience{1};
-/// How long a starting node waits for its peers' connections before VRRP begins all the same.
-/// keepalived gives its STOP scripts one second.
-constexpr Seconds kScriptPatience{1};
-
 void say(bool warning, const std::string& line) {
     if (warning)
         spdlog::warn("{}", line);
@@ -156,6 +150,7 @@ Result<> Core::bring_up() {
     });
     if (!second) return fail(std::move(second.error()));
     second_ = std::move(*second);
+    if (old_vrrp_ > 0 && !vrrp_) dismiss_old_vrrp();  // the configuration has no instance now
     if (!vrrp_ && !check_) report_ready({generation_, true, ""}, "core");
     return {};
 }
@@ -332,6 +327,7 @@ void Core::on_vrrp_started(bool restarted) {
             (void)vrrp_->send(ipc::ResumeInstance{instance, state});
     send_trackers();
     if (old_vrrp_ > 0) return;  // until ours has taken the configuration: relieve_old_vrrp()
+    keep_for_successor();
     const Nanos wait = *config().vipd.sync_wait_limit;
     // One that ended while it waited for the connections has had no role to resume.
     if ((restarted && !sync_gate_) || !forwarding_ || forwarding_->synced() || wait == Nanos(0)) {
@@ -458,6 +454,7 @@ void Core::on_instance_state(const ipc::InstanceStateChange& change) {
     report.state = change.state;
     report.priority = change.priority;
     report.last_transition_ns = change.at_ns;
+    keep_for_successor();
     tell(notify_.on_state(change.instance, change.state, change.priority));
 }
 
@@ -529,53 +526,6 @@ void Core::report_ready(const ipc::Ready& ready, const std::string& role) {
                  VIPD_VERSION,
                  config().instances.size(),
                  config().virtual_servers.size());
-}
-
-void Core::stop() {
-    if (std::exchange(stopping_, true)) return;
-    if (old_vrrp_ > 0) ::kill(old_vrrp_, SIGTERM);  // ours never got so far
-    spdlog::info("Stopping");
-    sd_notify(0, "STOPPING=1");
-    const auto then = [this](bool clean) {
-        if (vrrp_ && !clean && !options_.keep_vips)
-            for (const auto& instance : config().instances)
-                if (const auto state = states_.find(instance.name);
-                    state != states_.end() && state->second == ipc::VrrpState::Master)
-                    remove_vips(instance);
-        on_events(services_.on_stop());
-        tell(notify_.on_stop());
-        const auto next = [this](bool) { finish_stop(); };
-        if (check_)
-            check_->stop(kCheckPatience, next);
-        else
-            next(true);
-    };
-    if (vrrp_)
-        settle([this, then] { vrrp_->stop(kVrrpPatience, then); });
-    else
-        then(true);
-}
-
-void Core::finish_stop() {
-    if (forwarding_) forwarding_->leave(options_.keep_services);
-    outlets_.close_fifos();
-    const auto& global = config().global;
-    const bool last_a_script = run_host_script(
-        global.shutdown_script, *global.shutdown_script_timeout, "shutdown_script", [] {});
-    const auto deadline =
-        loop_.now() + (last_a_script ? *global.shutdown_script_timeout + kScriptPatience
-                                     : Nanos(kScriptPatience));
-    std::error_code ignored;
-    for (const auto* role : {"vrrp", "check"}) std::filesystem::remove(pid_file(role), ignored);
-    auto wait = loop_.every(Millis(10), [this, deadline](TimePoint now) {
-        if (scripts_.running() > 0 && now < deadline) return;
-        spdlog::info("Stopped");
-        loop_.exit(exit_code_);
-    });
-    if (wait)
-        stop_wait_ = std::move(*wait);
-    else
-        loop_.exit(exit_code_);
 }
 
 std::string pin_dir(const std::string& instance) {

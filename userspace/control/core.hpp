@@ -19,6 +19,7 @@
 #include "userspace/control/resume.hpp"
 #include "userspace/control/role_process.hpp"
 #include "userspace/control/script_runner.hpp"
+#include "userspace/control/service_manager.hpp"
 #include "userspace/control/service_table.hpp"
 #include "userspace/control/track_objects.hpp"
 #include "userspace/control/track_scripts.hpp"
@@ -107,6 +108,9 @@ class Core final : public Backend {
     void let_vrrp_start();
     void take_up(const Resume& resume);
     void relieve_old_vrrp();
+    void dismiss_old_vrrp();
+    void keep_for_successor();
+    void leave_for_restart();
     void on_vrrp_died(Nanos delay, bool by_itself);
     void on_check_died(Nanos delay, bool by_itself);
     void give_up_start(const std::string& role);
@@ -169,6 +173,7 @@ class Core final : public Backend {
     std::unique_ptr<RoleProcess> check_;
     pid_t old_vrrp_ = -1;  ///< of the core before this one: in charge until ours is ready
     std::unique_ptr<ipc::Channel> old_channel_;
+    FdStore fd_store_;
     std::map<std::string, ipc::InstanceReport> instances_;
     std::map<std::string, ipc::VrrpState> states_;
     std::vector<ipc::Counter> vrrp_counters_;

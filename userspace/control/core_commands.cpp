@@ -4,12 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <csignal>
-#include <sys/wait.h>
-#include <tuple>
-#include <utility>
-
 namespace vipd::control {
 
 Result<std::string> Core::handover(const std::string& instance, Millis hold) {
@@ -76,68 +70,6 @@ Result<std::string> Core::undrain(const DrainTarget& target) {
             return fail(std::move(followed.error()));
     spdlog::info("No longer draining {}", target.to_string());
     return target.to_string() + " takes new connections again";
-}
-
-Result<std::string> Core::upgrade() {
-    if (stopping_ || !told_ready_) return fail("vipd is starting or stopping");
-    if (old_vrrp_ > 0) return fail("an upgrade is going on");
-    if (confirm_wait_) return fail("a reload waits to be confirmed");
-    const auto abi = ask_abi(options_.program);
-    if (!abi) return fail(abi.error());
-    const auto own = forwarding_ ? forwarding_->dataplane().abi_version() : *abi;
-    if (*abi != own)
-        return fail(
-            fmt::format("{} has maps of another layout ({}, here {}): only a restart can change "
-                        "that, which begins "
-                        "with the flows of the checkpoint",
-                        options_.program,
-                        *abi,
-                        own));
-    // The answer goes out first.
-    auto timer = loop_.at(loop_.now() + Millis(200), [this](TimePoint) {
-        Resume resume;
-        resume.states = states_;
-        if (vrrp_) std::tie(resume.vrrp, resume.channel) = vrrp_->leave();
-        spdlog::info("Going over to {}", options_.program);
-        options_.on_upgrade(resume);
-        loop_.exit(0);
-    });
-    if (!timer) return fail(std::move(timer.error()));
-    stop_wait_ = std::move(*timer);
-    return "going over to " + options_.program;
-}
-
-void Core::take_up(const Resume& resume) {
-    states_ = resume.states;
-    for (const auto& [instance, state] : states_) {
-        instances_[instance].instance = instance;
-        instances_[instance].state = state;
-    }
-    if (resume.vrrp <= 0) return;
-    auto channel = ipc::Channel::open(
-        loop_,
-        Fd(resume.channel),
-        [this](ipc::Message message, Fd) {
-            if (const auto* change = std::get_if<ipc::InstanceStateChange>(&message))
-                on_instance_state(*change);
-        },
-        [] {});
-    old_vrrp_ = resume.vrrp;
-    if (channel) old_channel_ = std::move(*channel);
-}
-
-// Ours has parsed the configuration and holds its sockets: between the two no advert is late.
-void Core::relieve_old_vrrp() {
-    if (old_vrrp_ <= 0) return;
-    ::kill(old_vrrp_, SIGKILL);
-    int status = 0;
-    while (::waitpid(old_vrrp_, &status, 0) < 0 && errno == EINTR) {
-    }
-    old_vrrp_ = -1;
-    old_channel_.reset();
-    for (const auto& [instance, state] : states_)
-        (void)vrrp_->send(ipc::ResumeInstance{instance, state});
-    let_vrrp_start();
 }
 
 }  // namespace vipd::control

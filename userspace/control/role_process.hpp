@@ -79,6 +79,8 @@ class RoleProcess {
 
     const std::string& role() const { return role_; }
     pid_t pid() const { return pid_; }
+    /// A descriptor of our end of the channel, which stays ours; -1: the process is not there.
+    int channel_fd() const { return kept_.get(); }
     std::uint32_t restarts() const { return restarts_; }
 
     static constexpr Seconds kSilence{10};

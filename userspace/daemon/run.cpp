@@ -204,8 +204,7 @@ int go_over(const Options& options, const control::Resume& resume, bool console)
     argv.push_back(nullptr);
     ::execv(program_path().c_str(), argv.data());
     const auto error = Error::from_errno(errno, program_path());
-    // Nobody stands behind the VIPs now: rather another router than none.
-    if (resume.vrrp > 0) ::kill(resume.vrrp, SIGTERM);
+    // Nobody stands behind the VIPs now: with our end of its channel closed, vrrp resigns.
     return failed(kExitFatal, error.message, console);
 }
 
@@ -232,6 +231,11 @@ int serve(EventLoop& loop,
                            : Result<control::Resume>(fail(std::move(text.error())));
         if (!resume) return failed(kExitFatal, resume.error().message, console);
         core_options.resume = std::move(*resume);
+    } else if (auto kept = control::FdStore::take(); !kept) {
+        spdlog::warn("{}", kept.error().message);
+    } else if (*kept) {
+        spdlog::info("The vrrp process of the vipd before this one is still there");
+        core_options.resume = std::move(**kept);
     }
     core_options.keep_vips = options.keep_vips;
     core_options.all_roles = options.all_roles;
