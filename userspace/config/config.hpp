@@ -103,6 +103,8 @@ inline bool does_nothing(const Config& config) {
 struct Environment {
     /// True if an interface of this name exists now; absent: not checked.
     std::function<bool(std::string_view)> interface_exists;
+    /// True if an interface has this address now; absent: not checked.
+    std::function<bool(const IpAddress&)> has_address;
     /// True if a user of this name exists; absent: none does.
     std::function<bool(std::string_view)> user_exists;
     /// Why a script cannot run as this user ("not found", "not executable"...); nullopt: it can.

@@ -67,7 +67,7 @@ std::vector<Keyword> table() {
         block("vrrp_script", in(Root), VrrpScript, 1),
         {"virtual_server", in(Root), Done, VirtualServer, 1, 3, false, true},
         block("vipd", in(Root), Vipd),
-        value("net_namespace", in(Root)),
+        value("net_namespace", in(Root), Done, 0),
         value("instance", in(Root)),
         block("virtual_server_group", in(Root), List, 1),
         block("track_file", in(Root), TrackFile, 1),

@@ -48,6 +48,14 @@ const Fields<Ssl>& ssl_fields() {
     return fields;
 }
 
+/// Often a definition that is empty on some of the nodes.
+void read_net_namespace(Parsing& parsing, const Statement& statement) {
+    if (statement.values() == 0)
+        parsing.reporter.warning(statement.head(), "net_namespace names none; ignored");
+    else
+        parsing.config.net_namespace = statement.value().text;
+}
+
 void parse_root(Parsing& parsing, const Statement& statement) {
     Config& config = parsing.config;
     const std::string_view name = statement.head().text;
@@ -59,7 +67,7 @@ void parse_root(Parsing& parsing, const Statement& statement) {
     else if (name == "instance")
         config.instance_name = statement.value().text;
     else if (name == "net_namespace")
-        config.net_namespace = statement.value().text;
+        read_net_namespace(parsing, statement);
     else if (name == "net_namespace_ipvs")
         config.net_namespace_ipvs = statement.value().text;
     else if (name == "use_pid_dir")

@@ -25,6 +25,7 @@ struct Parsing {
     std::set<std::string, std::less<>> left_out_instances{};
     /// Interfaces that were named, checked once global_defs is known.
     std::vector<Word> interfaces{};
+    bool interface_missing = false;  ///< check_interfaces() has found one that is needed now
 };
 
 void parse_global_defs(Parsing& parsing, const Statement& statement);

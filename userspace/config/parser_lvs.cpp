@@ -202,7 +202,8 @@ void read_granularity(Parsing& parsing, VirtualServer& server, const Statement& 
     Reporter& reporter = parsing.reporter;
     const Word& word = line.value();
     std::optional<std::uint8_t> length;
-    if (const auto mask = IpAddress::parse(word.text); mask && mask->is_v4()) {
+    const auto mask = IpAddress::parse(word.text);
+    if (mask && mask->is_v4()) {
         const std::uint32_t bits = mask->v4_host_order();
         const auto ones = static_cast<std::uint8_t>(std::countl_one(bits));
         if (ones > 0 && std::popcount(bits) == ones) length = ones;
@@ -210,7 +211,13 @@ void read_granularity(Parsing& parsing, VirtualServer& server, const Statement& 
                number && *number >= 1 && *number <= 128) {
         length = static_cast<std::uint8_t>(*number);
     }
-    if (!length)
+    if (!length && mask && mask->is_v4() && mask->v4_host_order() != 0)
+        reporter.warning(
+            word,
+            fmt::format("{} is a netmask with holes, which vipd cannot do; each client "
+                        "counts by itself",
+                        quoted(word.text)));
+    else if (!length)
         reporter.error(word,
                        fmt::format("{} is no netmask or prefix length; ignored", quoted(word.text)),
                        "such as 255.255.255.0, or 64 for IPv6");

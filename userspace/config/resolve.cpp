@@ -225,6 +225,14 @@ void settle_transport(Parsing& parsing, VrrpInstance& instance) {
                   instance.at,
                   fmt::format("vrrp_instance {} needs an interface or a unicast_src_ip",
                               quoted(instance.name)));
+        const auto& has_address = parsing.environment.has_address;
+        if (instance.interface.value.empty() && instance.unicast_src_ip.set && has_address &&
+            !has_address(*instance.unicast_src_ip))
+            fault(parsing,
+                  instance.unicast_src_ip.at,
+                  fmt::format("no interface has {}, and {} names none",
+                              instance.unicast_src_ip.value.to_string(),
+                              quoted(instance.name)));
         return;
     }
     if (instance.unicast_src_ip.set && !instance.unicast_src_ip.value.is_v6())
@@ -280,24 +288,34 @@ void settle_tracking(Parsing& parsing, const Names& names, VrrpInstance& instanc
     });
 }
 
-/// Two instances may share a VRID on an interface only if they speak to different peers.
+/// Whether the two would hear each other's adverts as their own: by the same group, or from a peer
+/// that both have.
+bool share_senders(const Config& config, const VrrpInstance& one, const VrrpInstance& other) {
+    if (one.unicast_peers.empty() != other.unicast_peers.empty()) return false;
+    if (one.unicast_peers.empty()) {
+        const auto group = [&](const VrrpInstance& instance) {
+            const auto& general =
+                is_v6(instance) ? config.global.vrrp_mcast_group6 : config.global.vrrp_mcast_group4;
+            if (instance.mcast_dst_ip.set) return *instance.mcast_dst_ip;
+            if (general.set) return *general;
+            return *IpAddress::parse(is_v6(instance) ? "ff02::12" : "224.0.0.18");
+        };
+        return group(one) == group(other);
+    }
+    return std::ranges::any_of(one.unicast_peers, [&](const auto& peer) {
+        return std::ranges::any_of(other.unicast_peers,
+                                   [&](const auto& theirs) { return *theirs == *peer; });
+    });
+}
+
+/// Two instances may share a VRID on an interface only if they speak to different routers.
 void check_vrids(Parsing& parsing) {
     std::map<std::tuple<std::string_view, unsigned, bool>, std::vector<const VrrpInstance*>> users;
     for (const auto& instance : parsing.config.instances) {
         if (*instance.virtual_router_id == 0) continue;
         auto& others = users[{*instance.interface, *instance.virtual_router_id, is_v6(instance)}];
         for (const auto* other : others) {
-            const auto common = [&](const Value<IpAddress>& peer) {
-                return std::any_of(other->unicast_peers.begin(),
-                                   other->unicast_peers.end(),
-                                   [&](const auto& theirs) { return *theirs == *peer; });
-            };
-            const bool both_unicast =
-                !instance.unicast_peers.empty() && !other->unicast_peers.empty();
-            const bool disjoint =
-                both_unicast &&
-                std::none_of(instance.unicast_peers.begin(), instance.unicast_peers.end(), common);
-            if (disjoint) continue;
+            if (!share_senders(parsing.config, instance, *other)) continue;
             fault(
                 parsing,
                 instance.virtual_router_id.at,
@@ -478,10 +496,12 @@ void check_interfaces(Parsing& parsing) {
         if (is_new) entry->second = parsing.environment.interface_exists(word.text);
         if (entry->second) continue;
         const std::string message = fmt::format("interface {} does not exist", quoted(word.text));
-        if (*parsing.config.global.dynamic_interfaces)
+        if (*parsing.config.global.dynamic_interfaces) {
             parsing.reporter.warning(word, message + " yet");
-        else
-            parsing.reporter.error(word, message);
+            continue;
+        }
+        parsing.reporter.error(word, message);
+        parsing.interface_missing = true;
     }
 }
 

@@ -76,11 +76,16 @@ class ScriptCheck {
         optional(notify.any, "notify");
     }
 
-    void report_security() {
+    /// `counts`: as a violation in the exit status.
+    void report_security(bool counts) {
         if (!runnable_ || *parsing_.config.global.enable_script_security) return;
-        parsing_.reporter.security(parsing_.reporter.word_at(*runnable_),
-                                   "scripts run, but script security is not enabled",
-                                   "put enable_script_security into global_defs, and script_user");
+        const Word word = parsing_.reporter.word_at(*runnable_);
+        const std::string message = "scripts run, but script security is not enabled";
+        const std::string hint = "put enable_script_security into global_defs, and script_user";
+        if (counts)
+            parsing_.reporter.security(word, message, hint);
+        else
+            parsing_.reporter.warning(word, message, hint);
         runnable_.reset();
     }
 
@@ -127,7 +132,8 @@ void check_scripts(Parsing& parsing) {
     check_track_scripts(parsing, vrrp);
     for (auto& instance : parsing.config.instances) vrrp.notify(instance.notify);
     for (auto& group : parsing.config.sync_groups) vrrp.notify(group.notify);
-    vrrp.report_security();
+    // Without one of its interfaces keepalived gives up on VRRP before it comes to the scripts.
+    vrrp.report_security(!parsing.interface_missing);
 
     ScriptCheck check(parsing);
     for (auto& service : parsing.config.virtual_servers) {
@@ -148,7 +154,7 @@ void check_scripts(Parsing& parsing) {
             });
         }
     }
-    check.report_security();
+    check.report_security(true);
 }
 
 }  // namespace vipd::config

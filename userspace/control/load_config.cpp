@@ -6,16 +6,21 @@
 #include "userspace/control/script_security.hpp"
 
 #include <glob.h>
+#include <ifaddrs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <net/if.h>
 #include <random>
 #include <set>
+#include <span>
 #include <sys/stat.h>
 
 namespace vipd::control {
@@ -68,6 +73,27 @@ config::IncludedFile included_file(const std::string& path) {
     return file;
 }
 
+bool has_address(const IpAddress& wanted) {
+    ifaddrs* all = nullptr;
+    if (::getifaddrs(&all) < 0) return true;  // nobody knows
+    const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owned(all, ::freeifaddrs);
+    for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+        if (one->ifa_addr == nullptr) continue;
+        if (one->ifa_addr->sa_family == AF_INET && wanted.is_v4()) {
+            sockaddr_in address{};
+            std::memcpy(&address, one->ifa_addr, sizeof address);
+            if (address.sin_addr.s_addr == htonl(wanted.v4_host_order())) return true;
+        }
+        if (one->ifa_addr->sa_family == AF_INET6 && wanted.is_v6()) {
+            sockaddr_in6 address{};
+            std::memcpy(&address, one->ifa_addr, sizeof address);
+            if (std::ranges::equal(std::span(address.sin6_addr.s6_addr), wanted.bytes()))
+                return true;
+        }
+    }
+    return false;
+}
+
 /// The alternatives of the first {a,b} of a pattern; the pattern itself if it has none.
 std::vector<std::string> alternatives(const std::string& pattern) {
     const std::size_t open = pattern.find('{');
@@ -108,6 +134,7 @@ config::Environment host_environment(const std::string& config_id) {
     environment.interface_exists = [](std::string_view name) {
         return ::if_nametoindex(std::string(name).c_str()) != 0;
     };
+    environment.has_address = has_address;
     environment.user_exists = user_exists;
     environment.script_problem = problem_of;
     environment.script_insecure = script_insecure;

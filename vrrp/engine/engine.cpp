@@ -19,11 +19,13 @@ constexpr Nanos kStaticsVerify = Seconds(1);  // two managers must not keep a co
 // keepalived's key for "the same virtual router" over a reload.
 bool same_router(const InstanceSettings& a, const InstanceSettings& b) {
     return a.vrid == b.vrid && a.family == b.family && a.interface == b.interface &&
-           a.peers.empty() == b.peers.empty() && (a.peers.empty() || a.source == b.source);
+           a.group == b.group && a.peers.empty() == b.peers.empty() &&
+           (a.peers.empty() || a.source == b.source);
 }
 
-bool peers_overlap(const InstanceSettings& a, const InstanceSettings& b) {
-    if (a.peers.empty() || b.peers.empty()) return a.peers.empty() && b.peers.empty();
+bool share_senders(const InstanceSettings& a, const InstanceSettings& b) {
+    if (a.peers.empty() || b.peers.empty())
+        return a.peers.empty() && b.peers.empty() && a.group == b.group;
     return std::ranges::any_of(a.peers, [&](const UnicastPeer& peer) {
         return std::ranges::find(b.peers, peer.address, &UnicastPeer::address) != b.peers.end();
     });
@@ -60,7 +62,7 @@ std::vector<InstanceSettings> Engine::usable(std::vector<InstanceSettings> wante
         if (!names.insert(one.name).second) problem = "another instance has its name";
         for (const InstanceSettings& other : good)
             if (other.vrid == one.vrid && other.family == one.family &&
-                other.interface == one.interface && peers_overlap(one, other))
+                other.interface == one.interface && share_senders(one, other))
                 problem = "instance " + other.name + " has its virtual_router_id and interface";
         if (problem.empty()) {
             good.push_back(std::move(one));

@@ -52,6 +52,13 @@ global_defs {
     EXPECT_EQ(*read("").config.global.router_id, "node1.example");
 }
 
+TEST(GlobalDefs, ANetNamespaceMayBeAnEmptyDefinition) {
+    const Parsed parsed = read("net_namespace ${_INSTANCE}\n");
+    EXPECT_THAT(findings(parsed), ElementsAre("1:1 warning: net_namespace names none; ignored"));
+    EXPECT_EQ(parsed.config.net_namespace, "");
+    EXPECT_EQ(parsed.exit_status(), 0);
+}
+
 TEST(GlobalDefs, ValuesOutOfRangeKeepTheDefault) {
     const Parsed parsed = read(
         "global_defs {\nvrrp_version 4\nvrrp_garp_interval 0\nvrrp_strict maybe\n"

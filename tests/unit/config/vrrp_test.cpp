@@ -135,6 +135,37 @@ TEST(VrrpInstance, SameVridOnAnInterfaceNeedsOtherPeers) {
     EXPECT_THAT(findings(read(two("10.0.0.8"))), IsEmpty());
 }
 
+TEST(VrrpInstance, SameVridOnAnInterfaceNeedsAnotherGroup) {
+    const auto two = [](std::string_view one, std::string_view other) {
+        return "vrrp_instance A {\ninterface eth0\nvirtual_router_id 5\n" + std::string(one) +
+               "\nvirtual_ipaddress {\n10.0.0.1\n}\n}\n"
+               "vrrp_instance B {\ninterface eth0\nvirtual_router_id 5\n" +
+               std::string(other) + "\nvirtual_ipaddress {\n10.0.0.2\n}\n}\n";
+    };
+    const std::string clash =
+        "11:19 error: virtual_router_id 5 on eth0 belongs to 'A' already (line 3)";
+    EXPECT_THAT(findings(read(two("", "mcast_dst_ip 224.0.0.18"))), ElementsAre(clash));
+    EXPECT_THAT(findings(read(two("mcast_dst_ip 239.1.1.1", "mcast_dst_ip 239.1.1.1"))),
+                ElementsAre(clash));
+    EXPECT_THAT(findings(read(two("", "mcast_dst_ip 239.1.1.1"))), IsEmpty());
+    EXPECT_THAT(findings(read(two("", "unicast_peer { 10.0.0.9 }"))), IsEmpty());
+}
+
+TEST(VrrpInstance, WithoutAnInterfaceItsSourceHasToBeOnOne) {
+    const std::string text =
+        "vrrp_instance A {\nvirtual_router_id 5\nunicast_src_ip 10.0.0.1\nunicast_peer {\n"
+        "10.0.0.2\n}\nvirtual_ipaddress {\n10.0.0.3 dev eth0\n}\n}\n";
+    EXPECT_THAT(findings(read(text)), IsEmpty()) << "nobody can say";
+    Environment environment;
+    environment.has_address = [](const IpAddress& one) {
+        return one == *IpAddress::parse("10.0.0.1");
+    };
+    EXPECT_THAT(findings(parse(text, "a", environment)), IsEmpty());
+    environment.has_address = [](const IpAddress&) { return false; };
+    EXPECT_THAT(findings(parse(text, "a", environment)),
+                ElementsAre("3:16 error: no interface has 10.0.0.1, and 'A' names none"));
+}
+
 TEST(VrrpInstance, MissingInterfacesAreErrorsUnlessTheyAreDynamic) {
     const std::string text =
         "vrrp_instance A {\ninterface eth7\nvirtual_router_id 5\n"

@@ -262,6 +262,29 @@ TEST_F(VrrpEngine, SameVridWithOtherPeersOnOneInterface) {
     EXPECT_EQ(report("B").master, ip("10.9.0.3"));
 }
 
+TEST_F(VrrpEngine, SameVridByGroupAndByPeerOnOneInterface) {
+    InstanceSettings a = instance("A");
+    InstanceSettings b = instance("B");
+    InstanceSettings c = instance("C");
+    b.group = ip("239.1.1.1");
+    c.group = {};
+    c.peers = {{ip("10.9.0.3")}};
+    const auto vip = [](const char* prefix) {
+        return std::vector<Vip>{
+            {.prefix = *IpPrefix::parse(prefix), .device = {}, .label = {}, .broadcast = {}}};
+    };
+    b.vips = vip("10.9.0.201/32");
+    c.vips = vip("10.9.0.202/32");
+    run({a, b, c});
+    EXPECT_EQ(engine.reports().size(), 3U);
+    Raw raw = advert(150, "10.9.0.3");
+    raw.destination = ip("239.1.1.1");
+    arrive(raw);
+    EXPECT_EQ(report("A").master, IpAddress());
+    EXPECT_EQ(report("B").master, ip("10.9.0.3"));
+    EXPECT_EQ(report("C").master, IpAddress());
+}
+
 TEST_F(VrrpEngine, SourceIsTheInterfacesOwnAddressNotAVip) {
     links.assigned.clear();
     assign(kEth0, "10.9.0.100/24");  // a VIP that somebody left, first in the list
