@@ -104,6 +104,17 @@ struct InstanceStateChange {
     }
 };
 
+enum class InstanceEventKind : std::uint8_t { LowerPriorityHeard = 0, PriorityChanged = 1 };
+
+/// What has happened to an instance without a change of its state.
+struct InstanceEvent {
+    std::string instance;
+    InstanceEventKind kind = InstanceEventKind::LowerPriorityHeard;
+    VrrpState state = VrrpState::Init;
+    std::uint8_t priority = 0;  ///< effective
+    void fields(auto&& f) { f(instance), f(kind), f(state), f(priority); }
+};
+
 /// A counter of one instance under its metric name ("advert_rx", "auth_failure" ...).
 struct Counter {
     std::string name;
@@ -207,6 +218,7 @@ using Message = std::variant<Configure,
                              Ready,
                              Heartbeat,
                              RoleCounters,
-                             TrackerState>;
+                             TrackerState,
+                             InstanceEvent>;
 
 }  // namespace vipd::ipc

@@ -54,18 +54,22 @@ std::string table() {
         "keepalived does, within what the README names (TCP and UDP). *not yet*: read, checked, "
         "and\n"
         "answered by a\n"
-        "warning with its place in the file. *accepted, without effect*: there is nothing in vipd "
-        "that it\n"
-        "could change.\n";
+        "warning with its place in the file. *accepted, without effect*: a warning, too, which "
+        "says why there\n"
+        "is nothing that it could change, and what vipd has instead.\n";
     for (unsigned block = 1; block < static_cast<unsigned>(Block::List); ++block) {
-        std::map<std::string_view, Status> rows;
+        std::map<std::string_view, const Keyword*> rows;
         for (const auto& keyword : keywords())
-            if ((keyword.where >> block & 1U) != 0) rows.emplace(keyword.name, keyword.status);
+            if ((keyword.where >> block & 1U) != 0) rows.emplace(keyword.name, &keyword);
         if (rows.empty()) continue;
         text += fmt::format("\n## {}\n\n| keyword | |\n|---|---|\n",
                             name_of(static_cast<Block>(block)));
-        for (const auto& [name, status] : rows)
-            text += fmt::format("| `{}` | {} |\n", name, word(status));
+        for (const auto& [name, keyword] : rows)
+            text += fmt::format("| `{}` | {}{}{} |\n",
+                                name,
+                                word(keyword->status),
+                                keyword->note.empty() ? "" : ": ",
+                                keyword->note);
     }
     return text + kVerdicts;
 }

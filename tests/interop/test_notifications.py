@@ -4,7 +4,10 @@ import re
 
 import pytest
 
-from vipdlab import config
+from scapy.all import IP, Ether
+from scapy.layers.vrrp import VRRPv3
+
+from vipdlab import config, wire
 from vipdlab.daemon import Keepalived, Vipd
 from vipdlab.events import MAIL_PORT, Calls, FifoReader, Mailbox
 from vipdlab.netns import wait_for
@@ -42,6 +45,42 @@ def life_of(lab, program):
     told = fifo.lines()
     fifo.close()
     return told, calls.lines(), mailbox
+
+
+def priorities_of(lab, program):
+    """What a master tells when its own priority changes and when a weaker one speaks up."""
+    node = lab.node(f"{program.program[:2]}m", "10.77.0.11/24" if program is Vipd else "10.77.0.12/24")
+    peer = lab.node(f"{program.program[:2]}p", "10.77.0.99/24")
+    calls, any_calls = Calls(node), Calls(node, "any.sh")
+    fifo = FifoReader(f"{node.folder()}/fifo")
+    value = node.write("value", "0\n")
+    daemon = program(node, config.global_defs(
+        "lb1", f"notify_fifo {fifo.path}", "enable_script_security", "script_user root",
+        "vrrp_notify_priority_changes on")
+        + f"track_file tf {{\n    file {value}\n    weight 1\n}}\n"
+        + config.vrrp_instance(
+            vrid=51, priority=150, version=3, advert_int=1, vips=["10.77.0.51/32"],
+            lines=(f'notify_master_rx_lower_pri "{calls.path} lower"', f'notify "{any_calls.path}"',
+                   "track_file {\n        tf\n    }")))
+    daemon.start()
+    fifo.wait('INSTANCE "VI_1" MASTER 150')
+    node.write("value", "-30\n")
+    fifo.wait('INSTANCE "VI_1" MASTER_PRIORITY 120')
+    advert = (Ether(src=peer.mac, dst="01:00:5e:00:00:12")
+              / IP(src="10.77.0.99", dst="224.0.0.18", ttl=255, proto=112)
+              / VRRPv3(vrid=51, priority=100, ipcount=1, adv=100, addrlist=["10.77.0.51"]))
+    wire.send(peer.ns, advert)
+    fifo.wait('INSTANCE "VI_1" MASTER_RX_LOWER_PRI 120')
+    wait_for(calls.lines, 10, "the script")
+    daemon.stop()
+    told = fifo.lines()
+    fifo.close()
+    return told, calls.lines(), any_calls.lines()
+
+
+def test_priorities_are_told_as_keepalived_tells_them(lab):
+    ours, theirs = priorities_of(lab, Vipd), priorities_of(lab, Keepalived)
+    assert ours == theirs
 
 
 def test_a_life_is_told_as_keepalived_tells_it(lab):

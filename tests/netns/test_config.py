@@ -10,7 +10,7 @@ from vipdlab import config
 from vipdlab.daemon import Vipd, check_config
 from vipdlab.lab import build_path
 from vipdlab.netns import run, wait_for
-from vipdlab.scenes import VIP
+from vipdlab.scenes import VIP, Balancer
 
 GOOD = config.global_defs("node") + config.vrrp_instance(interface="lo", vips=[VIP])
 
@@ -183,3 +183,32 @@ def test_stop_leaves_no_address_and_no_socket(lab):
     assert not os.path.exists(daemon.socket)
     assert not any(os.path.exists(f"/proc/{pid}") for pid in family)
     assert run(["ip", "netns", "pids", node.ns]).stdout == ""
+
+
+def test_processes_have_the_names_the_priority_and_the_umask_of_the_file(lab):
+    scene = Balancer(lab, directors=("d1",), reals=("r1",), start=False)
+    d1 = scene.directors["d1"]
+    own = scene.text("d1").replace(
+        "global_defs {", "global_defs {\n process_name lb\n vrrp_process_name lb_vrrp\n"
+        " checker_process_name lb_check\n checker_priority 7\n umask 027\n", 1)
+    d1.write(own)
+    d1.start()
+    scene.wait_ready()
+
+    def told(pid, file):
+        with open(f"/proc/{pid}/{file}", encoding="ascii") as text:
+            return text.read()
+
+    def name(role):
+        return told(d1.role_pid(role), "comm").strip()
+
+    def nice(role):
+        return int(told(d1.role_pid(role), "stat").rsplit(")", 1)[1].split()[16])
+
+    core = d1.process.popen.pid
+    assert told(core, "comm").strip() == "lb"
+    assert (name("vrrp"), name("check"), nice("check")) == ("lb_vrrp", "lb_check", 7)
+    assert "Umask:\t0027" in told(core, "status")
+    d1.write(own.replace(" checker_process_name lb_check\n checker_priority 7\n", ""))
+    d1.reload()
+    wait_for(lambda: name("check") == "vipd_check", 10, lambda: name("check"))

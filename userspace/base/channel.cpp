@@ -25,6 +25,9 @@ bool valid(VrrpState state) {
 bool valid(TrackerKind kind) {
     return kind <= TrackerKind::Bfd;
 }
+bool valid(InstanceEventKind kind) {
+    return kind <= InstanceEventKind::PriorityChanged;
+}
 bool valid(Protocol protocol) {
     return protocol == Protocol::Tcp || protocol == Protocol::Udp || protocol == Protocol::Sctp;
 }

@@ -26,6 +26,8 @@ struct Smtp {  ///< mail alerts
     Value<std::string> helo_name;  ///< empty: the host's name
     Value<Nanos> connect_timeout{Seconds(30)};
     Value<bool> no_email_faults{false};
+    /// No mail for a check that changes nothing about its real server; vipd sends none of those.
+    Value<bool> no_checker_emails{false};
     // Unset: instances and groups no, real servers yes, virtual servers no.
     Value<bool> alert, alert_vrrp, alert_checker;
     bool operator==(const Smtp&) const = default;

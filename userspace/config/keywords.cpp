@@ -80,13 +80,9 @@ std::vector<Keyword> table() {
         block("track_group", in(Root), TrackGroup, 1),
         block("garp_group", in(Root), GarpGroup),
         block("interface_up_down_delays", in(Root), List),
-        block("linkbeat_interfaces", in(Root), List, 0, NotYet),
         block("SSL", in(Root), Ssl, 0, NotYet),
-        flag("linkbeat_use_polling", in(Root) | kVrrp, NotYet),
         value("net_namespace_ipvs", in(Root), NotYet),
-        flag("namespace_with_ipsets", in(Root), NoEffect),
-        flag("use_pid_dir", in(Root), NotYet),
-        value("child_wait_time", in(Root), NotYet),
+        value("child_wait_time", in(Root)),
 
         // ---- global_defs
         value("router_id", kGlobal),
@@ -117,10 +113,9 @@ std::vector<Keyword> table() {
         flag("max_auto_priority", kGlobal, NotYet),
         flag("dynamic_interfaces", kGlobal, NotYet),
         flag("reload_file", kGlobal, NotYet),
-        value("umask", kGlobal, NotYet, 1, kAny),
+        value("umask", kGlobal, Done, 1, kAny),
         value("vrrp_cpu_affinity", kGlobal, Done, 1, kAny),
-        value("checker_cpu_affinity", kGlobal, NotYet, 1, kAny),
-        value("bfd_cpu_affinity", kGlobal, NotYet, 1, kAny),
+        value("checker_cpu_affinity", kGlobal, Done, 1, kAny),
         script("notify_fifo_script", kGlobal),
         script("vrrp_notify_fifo_script", kGlobal),
         script("lvs_notify_fifo_script", kGlobal),
@@ -153,7 +148,6 @@ std::vector<Keyword> table() {
         flag("skip_check_adv_addr", kVrrp),
         flag("strict_mode", kVrrp),
         value("lvs_sync_daemon_interface", kVrrp),
-        flag("debug", kVrrp, NoEffect),
         flag("no_virtual_ipaddress", kVrrp),
         block("track_interface", kVrrp, List),
         block("track_script", kVrrp, List),
@@ -166,8 +160,8 @@ std::vector<Keyword> table() {
         script("notify_stop", kVrrpOrGroup),
         script("notify", kVrrpOrGroup),
         script("notify_deleted", kVrrp),
-        script("notify_master_rx_lower_pri", kVrrp, NotYet),
-        flag("notify_priority_changes", kVrrpOrGroup, NotYet),
+        script("notify_master_rx_lower_pri", kVrrp),
+        flag("notify_priority_changes", kVrrpOrGroup),
         flag("smtp_alert", kVrrpOrGroup | kServiceOrReal),
         block("track_file", kVrrpOrGroup, List),
         block("track_process", kVrrpOrGroup, List),
@@ -229,11 +223,8 @@ std::vector<Keyword> table() {
         value("persistence_engine", kService, NotYet),
         flag("ha_suspend", kService, NotYet),
         flag("ops", kService),
-        flag("hashed", kService, NotYet),
-        flag("flag-1", kService, NotYet),
-        flag("flag-2", kService, NotYet),
-        flag("flag-3", kService, NotYet),
-        value("snmp_name", kServiceOrReal, NotYet),
+        flag("flag-1", kService),
+        flag("flag-2", kService),
 
         // ---- real_server and its checkers
         script("notify_up", kReal),
@@ -303,6 +294,9 @@ std::vector<Keyword> table() {
     const auto any = [&](Status status, std::uint64_t where, auto... names) {
         (all.push_back({names, where, status, None, 0, kAny, false, true}), ...);
     };
+    const auto no_effect = [&](std::string_view why, std::uint64_t where, auto... names) {
+        (all.push_back({names, where, NoEffect, None, 0, kAny, false, true, why}), ...);
+    };
     // clang-format off
     for (const auto* name :
          {"include", "includer", "includem", "includew", "includeb", "includea"})
@@ -312,43 +306,59 @@ std::vector<Keyword> table() {
         "smtp_alert", "smtp_alert_vrrp", "smtp_alert_checker", "no_email_faults",
         "checker_log_all_failures", "fifo_write_vrrp_states_on_reload", "data_use_instance",
         "vrrp_min_garp", "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert",
-        "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src", "v3_checksum_as_v2", "vrrp_no_swap");
+        "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src", "v3_checksum_as_v2", "vrrp_no_swap", "checker_no_swap",
+        "no_checker_emails", "vrrp_notify_priority_changes");
     single(Done, kGlobal,
         "notification_email_from", "smtp_helo_name", "smtp_connect_timeout",
         "startup_script_timeout", "shutdown_script_timeout", "state_dump_file",
         "stats_dump_file", "json_dump_file", "json_version", "random_seed",
         "vrrp_mcast_group6", "vrrp_garp_lower_prio_delay", "vrrp_garp_lower_prio_repeat",
         "vrrp_startup_delay", "vrrp_delay_after_boot", "default_interface", "vrrp_priority",
-        "vrrp_rt_priority", "vrrp_rlimit_rttime", "vrrp_rlimit_rtime");
+        "vrrp_rt_priority", "vrrp_rlimit_rttime", "vrrp_rlimit_rtime", "checker_priority",
+        "checker_rt_priority", "checker_rlimit_rttime", "checker_rlimit_rtime", "process_name",
+        "vrrp_process_name", "checker_process_name", "lvs_process_name");
     flags(NotYet, kGlobal,
-        "no_checker_emails", "use_symlink_paths",
-        "set_supplementary_groups", "vrrp_notify_priority_changes", "checker_no_swap",
-        "bfd_no_swap", "rs_init_notifies",
-        "enable_snmp_vrrp", "enable_snmp_checker", "enable_snmp_rfc", "enable_snmp_rfcv2",
-        "enable_snmp_rfcv3", "enable_snmp_keepalived", "enable_traps", "enable_dbus",
-        "dbus_no_interface_name", "process_names", "log_unknown_vrids", "reload_repeat");
+        "use_symlink_paths",
+        "set_supplementary_groups", "rs_init_notifies",
+        "log_unknown_vrids", "reload_repeat");
     single(NotYet, kGlobal,
-        "checker_priority", "bfd_priority",
-        "checker_rt_priority", "bfd_rt_priority",
-        "checker_rlimit_rttime", "bfd_rlimit_rttime",
-        "checker_rlimit_rtime", "bfd_rlimit_rtime", "min_auto_priority_delay", "snmp_socket",
-        "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval", "dbus_service_name",
-        "process_name", "vrrp_process_name", "checker_process_name",
-        "bfd_process_name", "lvs_process_name", "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
+        "min_auto_priority_delay",
+        "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
         "vmac_prefix", "vmac_addr_prefix", "reload_time_file", "config_save_dir",
         "iproute_usr_dir", "iproute_etc_dir");
-    // No firewall rule, no IPVS table, no netlink buffer of keepalived's kind stands behind these;
-    // a reload is always checked before it is applied, and the configuration lives in a memfd.
-    any(NoEffect, kGlobal,
+    no_effect("BFD runs in the vrrp process", kGlobal,
+        "bfd_priority", "bfd_rt_priority", "bfd_rlimit_rttime", "bfd_rlimit_rtime",
+        "bfd_cpu_affinity", "bfd_no_swap", "bfd_process_name");
+    no_effect("the processes have names of their own in any case", kGlobal, "process_names");
+    no_effect("pid files are in /run/vipd in any case", in(Root), "use_pid_dir");
+    no_effect("vipd sets no firewall rules", in(Root), "namespace_with_ipsets");
+    no_effect("logging is the same for all instances", kVrrp, "debug");
+    no_effect("vipd sets no firewall rules", kGlobal,
         "nftables", "nftables_priority", "nftables_counters", "nftables_ifindex",
         "nftables_ipvs", "nftables_ipvs_priority", "nftables_ipvs_start_fwmark", "vrrp_iptables",
-        "vrrp_ipsets", "disable_local_igmp", "lvs_flush", "lvs_flush_on_stop", "lvs_flush_onstop",
+        "vrrp_ipsets", "disable_local_igmp");
+    no_effect("there is no IPVS table", kGlobal,
+        "lvs_flush", "lvs_flush_on_stop", "lvs_flush_onstop");
+    no_effect("that flag is for IPVS itself", kService, "hashed", "flag-3");
+    no_effect("its buffers are as large as they may be, and an overrun is made good", kGlobal,
         "vrrp_netlink_cmd_rcv_bufs", "vrrp_netlink_cmd_rcv_bufs_force",
         "vrrp_netlink_monitor_rcv_bufs", "vrrp_netlink_monitor_rcv_bufs_force",
         "lvs_netlink_cmd_rcv_bufs", "lvs_netlink_cmd_rcv_bufs_force",
         "lvs_netlink_monitor_rcv_bufs", "lvs_netlink_monitor_rcv_bufs_force",
-        "process_monitor_rcv_bufs", "process_monitor_rcv_bufs_force", "reload_check_config",
-        "tmp_config_directory");
+        "process_monitor_rcv_bufs", "process_monitor_rcv_bufs_force");
+    no_effect("the kernel tells of every link at once", in(Root) | kVrrp, "linkbeat_use_polling");
+    all.push_back({"linkbeat_interfaces", in(Root), NoEffect, List, 0, 0, false, true,
+                   "the kernel tells of every link at once"});
+    no_effect("a reload is always checked first", kGlobal, "reload_check_config");
+    no_effect("the configuration is kept in memory", kGlobal, "tmp_config_directory");
+    no_effect("there is no SNMP agent; metrics are for Prometheus (docs/API.md)", kGlobal,
+        "enable_snmp_vrrp", "enable_snmp_checker", "enable_snmp_rfc", "enable_snmp_rfcv2",
+        "enable_snmp_rfcv3", "enable_snmp_keepalived", "enable_traps", "snmp_socket",
+        "snmp_vs_stats_update_interval", "snmp_rs_stats_update_interval");
+    no_effect("there is no SNMP agent", kServiceOrReal, "snmp_name");
+    no_effect("there is no D-Bus service; vipctl and the API tell the same (docs/API.md)", kGlobal,
+        "enable_dbus", "dbus_no_interface_name", "dbus_service_name");
+    no_effect("deprecated, and without effect in keepalived, too", in(SyncGroup), "global_tracking");
     flags(Done, kVrrp,
         "native_ipv6", "track_src_ip", "unicast_fault_no_peer", "check_unicast_src",
         "v3_checksum_as_v2", "lower_prio_no_advert", "higher_prio_send_advert",
@@ -360,7 +370,6 @@ std::vector<Keyword> table() {
     single(NotYet, kVrrp, "vrf", "kernel_rx_buf_size");
     any(NotYet, kVrrp, "use_vmac", "use_ipvlan");
     flags(Done, in(SyncGroup), "sync_group_tracking_weight");
-    flags(NotYet, in(SyncGroup), "global_tracking");
     single(NotYet, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");
     single(Done, in(TrackFile), "file");
     flags(Done, in(TrackProcess), "param_match", "full_command");
@@ -375,7 +384,7 @@ std::vector<Keyword> table() {
     flags(Done, in(Url), "regex_no_match");
     single(Done, in(Url), "regex", "regex_min_offset", "regex_max_offset");
     any(Done, in(Url), "regex_options");
-    any(NoEffect, in(Url), "regex_stack");  // the search has limits of its own
+    no_effect("the search has limits of its own", in(Url), "regex_stack");
     single(Done, in(SmtpCheck), "helo_name");
     single(Done, in(DnsCheck), "type", "name");
     single(Done, in(UdpCheck), "payload", "min_reply_length", "max_reply_length");

@@ -55,8 +55,9 @@ struct Keyword {
     Block block = Block::None;  ///< the block that follows it
     std::uint8_t least = 0;     ///< values it needs
     std::uint8_t most = 0;      ///< values it can have; kAny: no limit
-    bool script = false;   ///< its value is a command: '...' quotes too, `user group` may follow
-    bool repeats = false;  ///< may stand more than once in a block
+    bool script = false;      ///< its value is a command: '...' quotes too, `user group` may follow
+    bool repeats = false;     ///< may stand more than once in a block
+    std::string_view note{};  ///< NoEffect: why, and what there is instead
 };
 
 constexpr std::uint8_t kAny = 255;

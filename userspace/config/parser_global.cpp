@@ -351,10 +351,7 @@ void add_lvs_and_alerts(Fields<GlobalDefs>& fields) {
         {"smtp_alert_vrrp", within(&G::smtp, flag(&Smtp::alert_vrrp))},
         {"smtp_alert_checker", within(&G::smtp, flag(&Smtp::alert_checker))},
         {"no_email_faults", within(&G::smtp, flag(&Smtp::no_email_faults))},
-        {"no_checker_emails",
-         [](Parsing& parsing, G& global, const Statement& line) {
-             assign(parsing.reporter, global.smtp.alert_checker, std::optional(false), line.head());
-         }},
+        {"no_checker_emails", within(&G::smtp, flag(&Smtp::no_checker_emails))},
         {"checker_log_all_failures", flag(&G::checker_log_all_failures)},
         {"fifo_write_vrrp_states_on_reload", flag(&G::fifo_write_vrrp_states_on_reload)},
         {"rs_init_notifies", flag(&G::rs_init_notifies)},

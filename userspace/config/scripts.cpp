@@ -74,6 +74,8 @@ class ScriptCheck {
         optional(notify.fault, "notify_fault");
         optional(notify.stop, "notify_stop");
         optional(notify.any, "notify");
+        optional(notify.deleted, "notify_deleted");
+        optional(notify.master_rx_lower_pri, "notify_master_rx_lower_pri");
     }
 
     /// `counts`: as a violation in the exit status.

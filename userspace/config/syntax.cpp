@@ -195,8 +195,7 @@ void SyntaxReader::statement(
                                       has_body ? "its block is " : ""));
     if (!quiet && keyword->status == Status::NoEffect)
         reporter_.warning(head,
-                          fmt::format("{} is accepted, but vipd has nothing that it would change",
-                                      quoted(head.text)));
+                          fmt::format("{} has no effect: {}", quoted(head.text), keyword->note));
     const bool skipped = quiet || keyword->status != Status::Done;
     const bool whole = check_values(made);
     if (has_body) {

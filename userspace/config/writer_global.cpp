@@ -110,6 +110,7 @@ void write_smtp(Lines& lines, const Smtp& smtp) {
     lines.text("smtp_helo_name", smtp.helo_name);
     lines.seconds("smtp_connect_timeout", smtp.connect_timeout);
     lines.flag("no_email_faults", smtp.no_email_faults);
+    lines.flag("no_checker_emails", smtp.no_checker_emails);
     lines.flag("smtp_alert", smtp.alert);
     lines.flag("smtp_alert_vrrp", smtp.alert_vrrp);
     lines.flag("smtp_alert_checker", smtp.alert_checker);

@@ -422,6 +422,8 @@ void Core::on_vrrp_message(ipc::Message message) {
     } else if (auto* report = std::get_if<ipc::InstanceReport>(&message)) {
         if (notify_.knows(report->instance))
             instances_.insert_or_assign(report->instance, std::move(*report));
+    } else if (const auto* event = std::get_if<ipc::InstanceEvent>(&message)) {
+        tell(notify_.on_event(*event));
     } else if (auto* counters = std::get_if<ipc::RoleCounters>(&message)) {
         vrrp_counters_ = std::move(counters->counters);
     } else if (const auto* ready = std::get_if<ipc::Ready>(&message)) {

@@ -51,7 +51,10 @@ void Core::stop() {
             next(true);
     };
     if (vrrp_)
-        settle([this, then] { vrrp_->stop(kVrrpPatience, then); });
+        settle([this, then] {
+            const auto& wait = config().child_wait_time;
+            vrrp_->stop(wait.set ? *wait : Nanos(kVrrpPatience), then);
+        });
     else
         then(true);
 }

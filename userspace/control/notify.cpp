@@ -81,17 +81,28 @@ std::vector<Announcement> NotifyPlan::configure(const config::Config& config) {
     for (const auto& instance : config.instances) {
         Instance entry{instance.notify,
                        *instance.priority,
+                       *instance.priority,
                        ipc::VrrpState::Init,
-                       mails(instance.notify, config.global.smtp)};
-        if (const auto old = instances_.find(instance.name); old != instances_.end())
+                       mails(instance.notify, config.global.smtp),
+                       instance.notify.priority_changes.set
+                           ? *instance.notify.priority_changes
+                           : *config.global.notify_priority_changes};
+        if (const auto old = instances_.find(instance.name); old != instances_.end()) {
             entry.state = old->second.state;
+            if (old->second.configured == entry.configured) entry.priority = old->second.priority;
+        }
         instances.emplace(instance.name, std::move(entry));
         order_.push_back(instance.name);
     }
     for (const auto& group : config.sync_groups) {
         Group entry{
             group.notify, {}, ipc::VrrpState::Init, mails(group.notify, config.global.smtp)};
-        for (const auto& member : group.members) entry.members.push_back(*member);
+        for (const auto& member : group.members) {
+            entry.members.push_back(*member);
+            const auto known = instances.find(*member);
+            if (known != instances.end() && *group.notify.priority_changes)
+                known->second.priority_changes = true;
+        }
         if (const auto old = groups_.find(group.name); old != groups_.end())
             entry.last = old->second.last;
         groups.emplace(group.name, std::move(entry));
@@ -154,6 +165,7 @@ std::vector<Announcement> NotifyPlan::on_state(const std::string& instance,
     const auto found = instances_.find(instance);
     if (found == instances_.end()) return told;
     found->second.state = state;
+    found->second.priority = priority;
     told.push_back(of_instance(instance, state, priority));
     for (auto& [name, group] : groups_) {
         if (group.last == state ||
@@ -173,6 +185,28 @@ std::vector<Announcement> NotifyPlan::on_state(const std::string& instance,
         told.push_back(of_group(name, state));
     }
     return told;
+}
+
+std::vector<Announcement> NotifyPlan::on_event(const ipc::InstanceEvent& event) {
+    const auto found = instances_.find(event.instance);
+    if (found == instances_.end()) return {};
+    Instance& instance = found->second;
+    instance.priority = event.priority;
+    const bool lower = event.kind == ipc::InstanceEventKind::LowerPriorityHeard;
+    if (!lower && (!instance.priority_changes || event.state == ipc::VrrpState::Init ||
+                   event.state == ipc::VrrpState::Fault))
+        return {};
+    // `notify` is for states alone.
+    Announcement told;
+    if (lower && instance.notify.master_rx_lower_pri)
+        told.scripts.push_back(*instance.notify.master_rx_lower_pri);
+    told.fifo_line = fmt::format(
+        "{} \"{}\" {} {}",
+        kInstance,
+        event.instance,
+        lower ? "MASTER_RX_LOWER_PRI" : std::string(state_word(event.state)) + "_PRIORITY",
+        event.priority);
+    return {told};
 }
 
 std::vector<Announcement> NotifyPlan::on_stop() const {

@@ -39,6 +39,8 @@ class NotifyPlan {
     std::vector<Announcement> on_state(const std::string& instance,
                                        ipc::VrrpState state,
                                        std::uint8_t priority);
+    /// notify_master_rx_lower_pri and, for the FIFOs alone, notify_priority_changes.
+    std::vector<Announcement> on_event(const ipc::InstanceEvent& event);
     /// The daemon stops: STOP of every instance and group, in the order of the file.
     std::vector<Announcement> on_stop() const;
     /// fifo_write_vrrp_states_on_reload: the states as they are, for the FIFOs alone.
@@ -51,9 +53,11 @@ class NotifyPlan {
   private:
     struct Instance {
         config::Notify notify;
-        std::uint8_t priority = 0;
+        std::uint8_t configured = 0;  ///< priority
+        std::uint8_t priority = 0;    ///< effective
         ipc::VrrpState state = ipc::VrrpState::Init;
         bool mail = false;
+        bool priority_changes = false;
     };
     struct Group {
         config::Notify notify;

@@ -294,8 +294,10 @@ model::Service ServiceTable::build(const ServiceState& service,
     // The parser lets only known ones through.
     built.scheduler =
         model::scheduler_of(*server.scheduler).value_or(model::Scheduler::WeightedLeastConnection);
-    built.hash_port = server.hash_port;
-    built.hash_fallback = server.hash_fallback;
+    // flag-1 and flag-2 are the schedulers' own flags by number.
+    const bool hashes = *server.scheduler == "sh" || *server.scheduler == "mh";
+    built.hash_port = server.hash_port || (hashes && server.flag_2);
+    built.hash_fallback = server.hash_fallback || (hashes && server.flag_1);
     built.ring_size = ring_size_;
     built.persistence = std::chrono::seconds(*server.persistence_timeout);
     const auto host = static_cast<std::uint8_t>(member.key.endpoint.address.is_v6() ? 128 : 32);

@@ -9,6 +9,7 @@
 #include "userspace/daemon/check_settings.hpp"
 #include "userspace/daemon/role_signals.hpp"
 #include "userspace/daemon/sandbox.hpp"
+#include "userspace/daemon/scheduling.hpp"
 #include "userspace/daemon/untold.hpp"
 
 #include <signal.h>
@@ -177,6 +178,8 @@ void CheckRole::on_configure(const ipc::Configure& configure, const Fd& attached
     }
     environment.sources = record->replay();
     const auto parsed = config::parse(record->text(), configure.path, environment);
+    for (const Error& refused : apply_scheduling(parsed.config.global.checker, {"vipd_check", 0}))
+        spdlog::warn("scheduling of the check process: {}", refused.message);
     engine_->configure(check_settings(parsed.config));
     tell(ipc::Ready{configure.generation, true, {}});
 }
@@ -192,6 +195,7 @@ void CheckRole::stop(const std::string& why) {
 int run_check_role(Fd channel, const log::Options& options) {
     log::setup(options);  // while its file can still be opened
     const std::uint64_t files = raise_open_files(kOpenFiles);
+    allow_scheduling();
     const auto user = drop_privileges();
     if (!user) {
         spdlog::critical("health checkers do not run with privileges: {}", user.error().message);

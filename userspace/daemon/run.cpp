@@ -26,6 +26,7 @@
 #include <optional>
 #include <sys/capability.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <type_traits>
@@ -73,9 +74,13 @@ Result<> write_pid(int fd, const std::string& path) {
     return {};
 }
 
-// What -u, -m and -M ask for; the role processes inherit it.
-Result<> set_up_process(const Options& options) {
-    if (options.file_mask) ::umask(*options.file_mask);
+// What -u, -m, -M, umask and process_name ask for; the role processes inherit it.
+Result<> set_up_process(const Options& options, const config::GlobalDefs& global) {
+    if (options.file_mask)
+        ::umask(*options.file_mask);
+    else if (global.umask.set)
+        ::umask(static_cast<mode_t>(*global.umask));
+    if (global.process_name.set) ::prctl(PR_SET_NAME, global.process_name.value.c_str());
     if (!options.core_dump) return {};
     const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
     if (::setrlimit(RLIMIT_CORE, &unlimited) < 0) return fail_errno(errno, "core file size");
@@ -332,7 +337,8 @@ int run_core(const Options& options) {
           replace_file(pid_path, fmt::format("{}\n", ::getpid()), kPidFileMode)})
         if (!written) return failed(kExitPermission, written.error().message, console);
 
-    if (auto set_up = set_up_process(options); !set_up) spdlog::warn("{}", set_up.error().message);
+    if (auto set_up = set_up_process(options, loaded->parsed.config.global); !set_up)
+        spdlog::warn("{}", set_up.error().message);
     for (const auto& remark : options.remarks) spdlog::warn("{}", remark);
     spdlog::info("Starting vipd {} with {}", VIPD_VERSION, path);
     auto loop = EventLoop::create();

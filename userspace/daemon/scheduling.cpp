@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 namespace vipd::daemon {
@@ -29,7 +30,7 @@ void allow_scheduling() {
     raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
 }
 
-std::vector<Error> apply_scheduling(const config::ProcessSettings& settings, int usual_nice) {
+std::vector<Error> apply_scheduling(const config::ProcessSettings& settings, UsualProcess usual) {
     std::vector<Error> refused;
     const auto check = [&](int result, const char* what) {
         if (result < 0) refused.push_back(Error::from_errno(errno, what));
@@ -46,7 +47,7 @@ std::vector<Error> apply_scheduling(const config::ProcessSettings& settings, int
         const rlimit limit{us, us};
         check(::setrlimit(RLIMIT_RTTIME, &limit), "rlimit_rttime");
     }
-    check(::setpriority(PRIO_PROCESS, 0, settings.nice.set ? *settings.nice : usual_nice), "nice");
+    check(::setpriority(PRIO_PROCESS, 0, settings.nice.set ? *settings.nice : usual.nice), "nice");
     cpu_set_t cpus;
     CPU_ZERO(&cpus);
     for (const std::uint32_t cpu : *settings.cpu_affinity)
@@ -55,6 +56,8 @@ std::vector<Error> apply_scheduling(const config::ProcessSettings& settings, int
         for (std::size_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) CPU_SET(cpu, &cpus);
     check(::sched_setaffinity(0, sizeof cpus, &cpus), "CPU affinity");
     check(*settings.no_swap ? ::mlockall(MCL_CURRENT | MCL_FUTURE) : ::munlockall(), "no_swap");
+    const char* name = settings.name.set ? settings.name.value.c_str() : usual.name;
+    check(::prctl(PR_SET_NAME, name), "process_name");
     return refused;
 }
 

@@ -111,10 +111,11 @@ Result<> keep_network_rights_only() {
 class VrrpRole final : public vrrp::Observer {
   public:
     VrrpRole(EventLoop& loop, bool keep_vips)
-        : loop_(loop), keep_vips_(keep_vips), rate_limit_(kLogInterval) {}
+        : loop_(loop), keep_vips_(keep_vips), rate_limit_(kLogInterval), event_limit_(Seconds(1)) {}
     Result<> open(Fd channel);
 
     void state_changed(const ipc::InstanceStateChange& change) override;
+    void happened(const ipc::InstanceEvent& event) override;
     void log(const vrrp::LogLine& line) override;
     void wake_at(std::optional<TimePoint> when) override;
 
@@ -153,6 +154,7 @@ class VrrpRole final : public vrrp::Observer {
     EventLoop::Source prepared_ready_;
     std::optional<RoleSignals> signals_;
     log::RateLimit rate_limit_;
+    log::RateLimit event_limit_;
     Untold<std::string, ipc::InstanceStateChange> untold_;  ///< by instance
     std::optional<Lease> lease_;
     Nanos lease_time_{0};
@@ -230,6 +232,13 @@ bool VrrpRole::tell(const ipc::Message& message) {
 void VrrpRole::state_changed(const ipc::InstanceStateChange& change) {
     if (lease_ && change.state == ipc::VrrpState::Master) lease_->settle(monotonic_now());
     untold_.tell(change.instance, change, [this](const auto& message) { return tell(message); });
+}
+
+// Each may start a script: not more of them than one a second.
+void VrrpRole::happened(const ipc::InstanceEvent& event) {
+    if (event.kind == ipc::InstanceEventKind::PriorityChanged ||
+        event_limit_.allow(event.instance, monotonic_now()))
+        tell(event);
 }
 
 void VrrpRole::beat() {
@@ -332,7 +341,7 @@ void VrrpRole::apply(Prepared prepared) {
         tell(ipc::Ready{prepared.generation, false, prepared.refused});
         return;
     }
-    for (const Error& refused : apply_scheduling(prepared.scheduling, kNice))
+    for (const Error& refused : apply_scheduling(prepared.scheduling, {"vipd_vrrp", kNice}))
         spdlog::warn("scheduling of the vrrp process: {}", refused.message);
     engine_->configure(std::move(prepared.settings), monotonic_now());
     configure_bfd(std::move(prepared.sessions));

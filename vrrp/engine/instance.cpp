@@ -114,7 +114,15 @@ void Instance::carry_out(const Action& action, TimePoint now) {
         if (line->caused_by_peer())
             key = settings_.name + "/" + std::to_string(static_cast<int>(line->event));
         world_.log(LogLevel::Info, line->text(settings_.name), std::move(key));
+        if (line->event == LogEvent::MasterGotLowerPriority)
+            happened(ipc::InstanceEventKind::LowerPriorityHeard);
+        if (line->event == LogEvent::PriorityChanged)
+            happened(ipc::InstanceEventKind::PriorityChanged);
     }
+}
+
+void Instance::happened(ipc::InstanceEventKind kind) {
+    world_.observer.happened({settings_.name, kind, machine_.state, machine_.priority});
 }
 
 void Instance::send_advert(std::uint8_t priority) {

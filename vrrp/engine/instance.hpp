@@ -75,6 +75,7 @@ class Instance {
   private:
     void carry_out(const Action& action, TimePoint now);
     void send_advert(std::uint8_t priority);
+    void happened(ipc::InstanceEventKind kind);
     void add_vips(TimePoint now);
     void take_off(TimePoint now);
     void announce(std::span<const Vip> vips,

@@ -23,6 +23,9 @@ class Filler {
     void operator()(bool& value) { value = random_() % 2 == 0; }
     void operator()(VrrpState& value) { value = static_cast<VrrpState>(random_() % 4); }
     void operator()(TrackerKind& value) { value = static_cast<TrackerKind>(random_() % 3); }
+    void operator()(InstanceEventKind& value) {
+        value = static_cast<InstanceEventKind>(random_() % 2);
+    }
     void operator()(Protocol& value) {
         value = random_() % 2 == 0 ? Protocol::Tcp : Protocol::Sctp;
     }

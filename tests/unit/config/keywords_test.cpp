@@ -62,8 +62,9 @@ TEST(Keywords, ThatAreNotDoneAreReportedWhereverTheyStand) {
             for (std::size_t i = 0; i < path.size(); ++i) text += "}\n";
             bool said = false;
             for (const auto& diagnostic : read(text).diagnostics) {
-                const bool names_it =
-                    diagnostic.message.starts_with("'" + std::string(keyword.name) + "' is ");
+                const bool names_it = diagnostic.message.starts_with(
+                    "'" + std::string(keyword.name) +
+                    (keyword.status == Status::NotYet ? "' is not done" : "' has no effect: "));
                 bool names_outer = false;
                 for (const auto* outer : path)
                     names_outer |= diagnostic.message.starts_with("'" + std::string(outer->name) +
@@ -74,7 +75,7 @@ TEST(Keywords, ThatAreNotDoneAreReportedWhereverTheyStand) {
             ++tried;
         }
     }
-    EXPECT_GE(tried, 133);  // as of now; only what gets done may lower it
+    EXPECT_GE(tried, 114);  // as of now; only what gets done may lower it
 }
 
 TEST(Keywords, NearestIsLookedForInTheBlockFirst) {

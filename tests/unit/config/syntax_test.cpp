@@ -188,14 +188,12 @@ TEST(Syntax, DefinitionOfItselfAndExplosionEnd) {
 
 TEST(Syntax, WhatIsNotDoneYetIsAWarningPerUse) {
     const Parsed parsed = read(
-        "global_defs {\nenable_dbus\nlvs_flush\n}\n"
-        "linkbeat_interfaces {\neth0 }\n");
+        "global_defs {\nreload_repeat\nlvs_flush\n}\n"
+        "SSL {\n}\n");
     EXPECT_THAT(findings(parsed),
-                ElementsAre("2:1 warning: 'enable_dbus' is not done by vipd yet; ignored",
-                            "3:1 warning: 'lvs_flush' is accepted, but vipd has nothing that it "
-                            "would change",
-                            "5:1 warning: 'linkbeat_interfaces' is not done by vipd yet; its "
-                            "block is ignored"));
+                ElementsAre("2:1 warning: 'reload_repeat' is not done by vipd yet; ignored",
+                            "3:1 warning: 'lvs_flush' has no effect: there is no IPVS table",
+                            "5:1 warning: 'SSL' is not done by vipd yet; its block is ignored"));
     EXPECT_EQ(parsed.exit_status(), 0);
 }
 

@@ -255,6 +255,36 @@ TEST(NotifyPlan, RunsTheSpecificScriptThenTheGeneralOneThenTheGroups) {
                   "/n INSTANCE VI_1 STOP 150", "/n INSTANCE VI_2 STOP 150", "/g GROUP G STOP 0"}));
 }
 
+TEST(NotifyPlan, WhatHappensWithinAStateIsForTheFifosAndAScriptOfItsOwn) {
+    using Kind = ipc::InstanceEventKind;
+    using State = ipc::VrrpState;
+    auto config = grouped();
+    config.instances[0].notify.any = script("/any");
+    config.instances[0].notify.master_rx_lower_pri = script("/lower");
+    NotifyPlan plan;
+    plan.configure(config);
+    auto told = plan.on_event({"VI_1", Kind::LowerPriorityHeard, State::Master, 150});
+    EXPECT_EQ(lines(told), std::vector<std::string>{"INSTANCE \"VI_1\" MASTER_RX_LOWER_PRI 150"});
+    EXPECT_EQ(words(told), std::vector<std::string>{"/lower"});
+    EXPECT_TRUE(plan.on_event({"VI_1", Kind::PriorityChanged, State::Master, 120}).empty());
+    EXPECT_TRUE(plan.on_event({"VI_9", Kind::LowerPriorityHeard, State::Master, 1}).empty());
+
+    // By the instance, by its group, for all.
+    config.sync_groups[0].notify.priority_changes.value = true;
+    plan.configure(config);
+    told = plan.on_event({"VI_2", Kind::PriorityChanged, State::Backup, 80});
+    EXPECT_EQ(lines(told), std::vector<std::string>{"INSTANCE \"VI_2\" BACKUP_PRIORITY 80"});
+    EXPECT_TRUE(words(told).empty());
+    config.sync_groups.clear();
+    config.global.notify_priority_changes.value = true;
+    config.instances[1].notify.priority_changes.set = true;  // and off
+    plan.configure(config);
+    told = plan.on_event({"VI_1", Kind::PriorityChanged, State::Master, 120});
+    EXPECT_EQ(lines(told), std::vector<std::string>{"INSTANCE \"VI_1\" MASTER_PRIORITY 120"});
+    EXPECT_TRUE(plan.on_event({"VI_2", Kind::PriorityChanged, State::Master, 120}).empty());
+    EXPECT_TRUE(plan.on_event({"VI_1", Kind::PriorityChanged, State::Fault, 0}).empty());
+}
+
 TEST(RateMeter, FollowsTheCountersAndSurvivesTheirReset) {
     RateMeter meter;
     TimePoint now{};

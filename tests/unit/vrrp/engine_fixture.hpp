@@ -28,6 +28,7 @@ class VrrpEngine : public testing::Test, protected Observer {
     void state_changed(const ipc::InstanceStateChange& change) override {
         changes.push_back(change);
     }
+    void happened(const ipc::InstanceEvent& event) override { told.push_back(event); }
     void log(const LogLine& line) override {
         lines.push_back(line.text);
         keys.push_back(line.rate_key);
@@ -133,6 +134,7 @@ class VrrpEngine : public testing::Test, protected Observer {
     FakeTransport transport{links};
     TimePoint now{Seconds(5000)};
     std::vector<ipc::InstanceStateChange> changes;
+    std::vector<ipc::InstanceEvent> told;
     std::vector<std::string> lines;
     std::vector<std::string> keys;
     std::optional<TimePoint> wake;

@@ -275,6 +275,10 @@ TEST_F(VrrpEngine, TrackedFileProcessAndBfdSessionCount) {
     EXPECT_EQ(report().priority, 120);
     engine.tracker_state({Kind::Process, "p", false, 0}, now);
     EXPECT_EQ(report().priority, 90);
+    ASSERT_EQ(told.size(), 2U);
+    EXPECT_EQ(told[1].kind, ipc::InstanceEventKind::PriorityChanged);
+    EXPECT_EQ(told[1].state, State::Backup);
+    EXPECT_EQ(told[1].priority, 90);
     engine.tracker_state({Kind::Bfd, "b", false, 0}, now);
     EXPECT_EQ(state(), State::Fault);
     EXPECT_EQ(report().fault, "BFD session b is down");

@@ -153,6 +153,10 @@ TEST_F(VrrpEngine, WhatAPeerCausesIsOneLineWithARateKey) {
     EXPECT_EQ(keys[2], "VI_1/garp");
     EXPECT_THAT(keys[3], Not(IsEmpty()));
     EXPECT_NE(keys[0], keys[3]);
+    ASSERT_EQ(told.size(), 1U) << "the stronger one is a change of state";
+    EXPECT_EQ(told[0].instance, "VI_1");
+    EXPECT_EQ(told[0].kind, ipc::InstanceEventKind::LowerPriorityHeard);
+    EXPECT_EQ(told[0].priority, 100);
 }
 
 TEST_F(VrrpEngine, WrongPasswordIsCountedAndNamesTheSenderAndTheCure) {

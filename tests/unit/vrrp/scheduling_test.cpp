@@ -27,7 +27,7 @@ TEST(Scheduling, PutsNiceAndCpusInForce) {
                   settings.nice.value = 7;
                   settings.nice.set = true;
                   settings.cpu_affinity.value = {0};
-                  if (!apply_scheduling(settings, 3).empty()) return 1;
+                  if (!apply_scheduling(settings, {"vipd_vrrp", 3}).empty()) return 1;
                   cpu_set_t cpus;
                   CPU_ZERO(&cpus);
                   (void)::sched_getaffinity(0, sizeof cpus, &cpus);
@@ -39,7 +39,7 @@ TEST(Scheduling, PutsNiceAndCpusInForce) {
 
 TEST(Scheduling, WithoutSettingsItIsAsUsual) {
     EXPECT_EQ(in_child([] {
-                  if (!apply_scheduling({}, 4).empty()) return 1;
+                  if (!apply_scheduling({}, {"vipd_vrrp", 4}).empty()) return 1;
                   if (::getpriority(PRIO_PROCESS, 0) != 4) return 2;
                   return (::sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_OTHER ? 0 : 3;
               }),
@@ -56,7 +56,7 @@ TEST(Scheduling, RealTimePriorityIsGrantedByTheLimitAlone) {
                   config::ProcessSettings settings;
                   settings.rt_priority.value = 20;
                   settings.no_swap.value = true;
-                  if (!apply_scheduling(settings, 0).empty()) return 2;
+                  if (!apply_scheduling(settings, {"vipd_vrrp", 0}).empty()) return 2;
                   sched_param parameters{};
                   (void)::sched_getparam(0, &parameters);
                   return parameters.sched_priority == 20 ? 0 : 3;
@@ -72,7 +72,7 @@ TEST(Scheduling, WhatIsNotGrantedIsSaid) {
                   if (::setuid(65534) != 0) return 1;
                   config::ProcessSettings settings;
                   settings.rt_priority.value = 20;
-                  const auto refused = apply_scheduling(settings, 0);
+                  const auto refused = apply_scheduling(settings, {"vipd_vrrp", 0});
                   return refused.size() == 1 && refused[0].errnum == EPERM ? 0 : 2;
               }),
               0);

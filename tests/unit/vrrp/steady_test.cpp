@@ -139,6 +139,7 @@ class VrrpSteady : public testing::TestWithParam<Kind>, protected Observer {
     State state() const { return last; }
 
     void state_changed(const ipc::InstanceStateChange& change) override { last = change.state; }
+    void happened(const ipc::InstanceEvent&) override {}
     void log(const LogLine&) override { ++lines; }
     void wake_at(std::optional<TimePoint> when) override { wake = when; }
 
