@@ -8,8 +8,8 @@ import pytest
 from scapy.all import IP, Ether, Raw, fragment
 from scapy.layers.vrrp import VRRP, VRRPv3
 
-from vipdlab import wire
-from vipdlab.daemon import AddressWatch
+from vipdlab import config, wire
+from vipdlab.daemon import AddressWatch, Vipd
 from vipdlab.netns import wait_for
 from vipdlab.scenes import DIRECTORS, VIP, VrrpPair
 from vipdlab.wire import Sniffer
@@ -226,3 +226,18 @@ def test_gratuitous_arp_announces_the_vip(lab):
     assert first[ARP].pdst == VIP
     assert first[ARP].hwsrc == first.src == pair.d1.node.mac
     assert first.dst == first[ARP].hwdst == "ff:ff:ff:ff:ff:ff"
+
+
+def test_a_timer_that_is_late_asks_for_real_time(lab):
+    vipd = Vipd(lab.node("d1", "10.77.0.11/24"), config.global_defs(
+        "d1", "max_auto_priority 5", "min_auto_priority_delay 300000")
+        + config.vrrp_instance(vips=["10.77.0.100/32"], version=3, advert_int=0.1))
+    vipd.start()
+    vipd.wait_state("MASTER")
+    vrrp = vipd.role_pid("vrrp")
+    os.kill(vrrp, signal.SIGSTOP)
+    before = vipd.status()
+    wait_for(lambda: vipd.status()["uptime_ms"] > before["uptime_ms"] + 600, 5, "it to be late")
+    os.kill(vrrp, signal.SIGCONT)
+    # Whether it is granted is for the machine to say.
+    vipd.wait_log(r"A timer was \d+ ms late; real-time priority 1")

@@ -120,7 +120,7 @@ struct GlobalDefs {
     ProcessSettings vrrp, checker, bfd;
     Value<std::string> process_name;  ///< the parent's
     Value<bool> process_names{false};
-    Value<int> max_auto_priority{0};  ///< -1..99; 0: off
+    Value<int> max_auto_priority{0};  ///< -1..99; 0 and -1: off
     Value<std::uint32_t> min_auto_priority_delay_us{1'000'000};
 
     Snmp snmp;

@@ -110,7 +110,7 @@ std::vector<Keyword> table() {
         value("smtp_server", kGlobal, Done, 1, 2),
         value("vrrp_garp_extra_if", kGlobal, Done, 1, 2),
         value("vrrp_vmac_garp_intvl", kGlobal, Done, 1, 2),
-        flag("max_auto_priority", kGlobal, NotYet),
+        flag("max_auto_priority", kGlobal),
         flag("dynamic_interfaces", kGlobal, NotYet),
         flag("reload_file", kGlobal, NotYet),
         value("umask", kGlobal, Done, 1, kAny),
@@ -316,13 +316,13 @@ std::vector<Keyword> table() {
         "vrrp_startup_delay", "vrrp_delay_after_boot", "default_interface", "vrrp_priority",
         "vrrp_rt_priority", "vrrp_rlimit_rttime", "vrrp_rlimit_rtime", "checker_priority",
         "checker_rt_priority", "checker_rlimit_rttime", "checker_rlimit_rtime", "process_name",
-        "vrrp_process_name", "checker_process_name", "lvs_process_name");
+        "vrrp_process_name", "checker_process_name", "lvs_process_name",
+        "min_auto_priority_delay");
     flags(NotYet, kGlobal,
         "use_symlink_paths",
         "set_supplementary_groups", "rs_init_notifies",
         "log_unknown_vrids", "reload_repeat");
     single(NotYet, kGlobal,
-        "min_auto_priority_delay",
         "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
         "vmac_prefix", "vmac_addr_prefix", "reload_time_file", "config_save_dir",
         "iproute_usr_dir", "iproute_etc_dir");

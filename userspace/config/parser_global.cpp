@@ -211,10 +211,15 @@ void parse_umask(Parsing& parsing, GlobalDefs& global, const Statement& line) {
     assign(reporter, global.umask, std::optional(mask), first);
 }
 
-/// max_auto_priority [-1..99]; without a value: as much as the process may.
+constexpr int kHighestRealTime = 99;
+
+/// max_auto_priority [-1..99]; without a value: the highest. -1 is off, as 0 is.
 void parse_auto_priority(Parsing& parsing, GlobalDefs& global, const Statement& line) {
     if (line.values() == 0)
-        assign(parsing.reporter, global.max_auto_priority, std::optional(-1), line.head());
+        assign(parsing.reporter,
+               global.max_auto_priority,
+               std::optional(kHighestRealTime),
+               line.head());
     else
         number(&GlobalDefs::max_auto_priority, -1, 99)(parsing, global, line);
 }

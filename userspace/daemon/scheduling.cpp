@@ -30,22 +30,35 @@ void allow_scheduling() {
     raise_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
 }
 
+Result<> schedule_in_real_time(int priority, const config::ProcessSettings& settings) {
+    sched_param parameters{};
+    parameters.sched_priority = priority;
+    // The threads that read a configuration are not to run at this priority.
+    if (::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &parameters) < 0)
+        return fail_errno(errno, "real-time priority");
+    const rlim_t us = settings.rlimit_rttime_us.set ? *settings.rlimit_rttime_us : kRunawayUs;
+    const rlimit limit{us, us};
+    if (::setrlimit(RLIMIT_RTTIME, &limit) < 0) return fail_errno(errno, "rlimit_rttime");
+    return {};
+}
+
+std::optional<int> AutoPriority::on_timer(Nanos late) {
+    if (limit_ <= 0 || late < delay_ || present_ >= limit_) return std::nullopt;
+    return ++present_;
+}
+
 std::vector<Error> apply_scheduling(const config::ProcessSettings& settings, UsualProcess usual) {
     std::vector<Error> refused;
     const auto check = [&](int result, const char* what) {
         if (result < 0) refused.push_back(Error::from_errno(errno, what));
     };
-    const std::uint8_t real_time = *settings.rt_priority;
-    sched_param parameters{};
-    parameters.sched_priority = real_time;
-    // The threads that read a configuration are not to run at this priority.
-    check(::sched_setscheduler(
-              0, (real_time > 0 ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK, &parameters),
-          "real-time priority");
-    if (real_time > 0) {
-        const rlim_t us = settings.rlimit_rttime_us.set ? *settings.rlimit_rttime_us : kRunawayUs;
-        const rlimit limit{us, us};
-        check(::setrlimit(RLIMIT_RTTIME, &limit), "rlimit_rttime");
+    if (*settings.rt_priority > 0) {
+        if (auto done = schedule_in_real_time(*settings.rt_priority, settings); !done)
+            refused.push_back(done.error());
+    } else {
+        const sched_param normal{};
+        check(::sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &normal),
+              "real-time priority");
     }
     check(::setpriority(PRIO_PROCESS, 0, settings.nice.set ? *settings.nice : usual.nice), "nice");
     cpu_set_t cpus;

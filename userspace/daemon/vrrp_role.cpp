@@ -54,6 +54,7 @@ struct Prepared {
     vrrp::EngineSettings settings;
     std::vector<bfd::SessionSettings> sessions;
     config::ProcessSettings scheduling;
+    AutoPriority auto_priority;
     Nanos lease{0};
 };
 
@@ -88,7 +89,11 @@ Prepared prepare(const ipc::Configure& configure, const Fd& text_fd) {
     const auto parsed = config::parse(record->text(), configure.path, environment);
     prepared.settings = vrrp_settings(parsed.config, moment());
     prepared.sessions = bfd_settings(parsed.config);
-    prepared.scheduling = parsed.config.global.vrrp;
+    const config::GlobalDefs& global = parsed.config.global;
+    prepared.scheduling = global.vrrp;
+    prepared.auto_priority = {*global.max_auto_priority,
+                              std::chrono::microseconds(*global.min_auto_priority_delay_us),
+                              *global.vrrp.rt_priority};
     prepared.lease = lease_time(parsed.config);
     return prepared;
 }
@@ -127,6 +132,7 @@ class VrrpRole final : public vrrp::Observer {
     void apply(Prepared prepared);
     void on_start(Fd lease_map);
     void on_link_events();
+    void on_timer();
     Result<> open_bfd();
     void configure_bfd(std::vector<bfd::SessionSettings> sessions);
     void bfd_changed(const std::string& session, bool up);
@@ -147,6 +153,9 @@ class VrrpRole final : public vrrp::Observer {
     std::unique_ptr<bfd::Engine> bfd_;
     std::unique_ptr<ipc::Channel> channel_;
     EventLoop::Source timer_;
+    TimePoint due_{};  ///< of timer_
+    config::ProcessSettings scheduling_;
+    AutoPriority auto_priority_;
     EventLoop::Source bfd_timer_;
     EventLoop::Source link_events_;
     EventLoop::Source heartbeat_;
@@ -178,9 +187,7 @@ Result<> VrrpRole::open(Fd channel) {
 
     // Before the engine: it asks for the timer from its first call on.
     auto timer = loop_.at(
-        monotonic_now() + kNever,
-        [this](TimePoint) { engine_->tick(monotonic_now()); },
-        EventLoop::Priority::High);
+        monotonic_now() + kNever, [this](TimePoint) { on_timer(); }, EventLoop::Priority::High);
     if (!timer) return fail(std::move(timer.error()));
     timer_ = std::move(*timer);
     engine_ = std::make_unique<vrrp::Engine>(*links_, *transport_, *this, monotonic_now);
@@ -273,7 +280,21 @@ void VrrpRole::log(const vrrp::LogLine& line) {
 }
 
 void VrrpRole::wake_at(std::optional<TimePoint> when) {
-    (void)EventLoop::rearm(timer_, when.value_or(monotonic_now() + kNever));
+    due_ = when.value_or(monotonic_now() + kNever);
+    (void)EventLoop::rearm(timer_, due_);
+}
+
+void VrrpRole::on_timer() {
+    const TimePoint now = monotonic_now();
+    const Nanos late = now - due_;
+    engine_->tick(now);
+    const auto priority = auto_priority_.on_timer(late);
+    if (!priority) return;
+    const auto raised = schedule_in_real_time(*priority, scheduling_);
+    spdlog::warn("A timer was {} ms late; real-time priority {}{}",
+                 late / Millis(1),
+                 *priority,
+                 raised ? "" : " refused: " + raised.error().message);
 }
 
 void VrrpRole::on_message(ipc::Message message, Fd attached) {
@@ -343,6 +364,8 @@ void VrrpRole::apply(Prepared prepared) {
     }
     for (const Error& refused : apply_scheduling(prepared.scheduling, {"vipd_vrrp", kNice}))
         spdlog::warn("scheduling of the vrrp process: {}", refused.message);
+    scheduling_ = std::move(prepared.scheduling);
+    auto_priority_ = prepared.auto_priority;
     engine_->configure(std::move(prepared.settings), monotonic_now());
     configure_bfd(std::move(prepared.sessions));
     lease_time_ = prepared.lease;

@@ -50,7 +50,7 @@ json_version 2
     EXPECT_EQ(*global.vrrp.nice, -5);
     EXPECT_THAT(*global.checker.cpu_affinity, ElementsAre(1U, 3U));
     EXPECT_EQ(*global.bfd.rt_priority, 50);
-    EXPECT_EQ(*global.max_auto_priority, -1);
+    EXPECT_EQ(*global.max_auto_priority, 99);
     EXPECT_EQ(*global.umask, 022U);
     EXPECT_EQ(*global.fifo.path, "/run/f");
     EXPECT_EQ(global.fifo.group, "staff");

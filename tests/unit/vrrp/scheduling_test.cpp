@@ -37,6 +37,21 @@ TEST(Scheduling, PutsNiceAndCpusInForce) {
               0);
 }
 
+TEST(AutoPriority, RisesByOneEachTimeThatATimerIsLate) {
+    AutoPriority off(0, Seconds(1), 0);
+    EXPECT_EQ(off.on_timer(Seconds(9)), std::nullopt);
+    AutoPriority too(-1, Seconds(1), 0);
+    EXPECT_EQ(too.on_timer(Seconds(9)), std::nullopt);
+    AutoPriority two(2, Millis(500), 0);
+    EXPECT_EQ(two.on_timer(Millis(499)), std::nullopt);
+    EXPECT_EQ(two.on_timer(Millis(500)), 1);
+    EXPECT_EQ(two.on_timer(Millis(10)), std::nullopt) << "what it has it keeps";
+    EXPECT_EQ(two.on_timer(Seconds(1)), 2);
+    EXPECT_EQ(two.on_timer(Seconds(1)), std::nullopt) << "as high as it may";
+    AutoPriority higher(50, Seconds(1), 20);
+    EXPECT_EQ(higher.on_timer(Seconds(2)), 21) << "above vrrp_rt_priority";
+}
+
 TEST(Scheduling, WithoutSettingsItIsAsUsual) {
     EXPECT_EQ(in_child([] {
                   if (!apply_scheduling({}, {"vipd_vrrp", 4}).empty()) return 1;
