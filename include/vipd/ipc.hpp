@@ -18,7 +18,7 @@
 namespace vipd::ipc {
 
 /// Largest message; longer lists are sent as several messages.
-inline constexpr std::size_t kMaxMessage = 60 * 1024;
+inline constexpr std::size_t kMaxMessage = std::size_t{60} * 1024;
 
 /// VRRP states as they travel, keepalived's JSON numbers (0 INIT, 1 BACKUP, 2 MASTER, 3 FAULT).
 enum class VrrpState : std::uint8_t { Init = 0, Backup = 1, Master = 2, Fault = 3 };

@@ -10,7 +10,7 @@ namespace vipd::config {
 namespace {
 
 constexpr int kMaxDepth = 16;
-constexpr std::size_t kMaxExpanded = 64 * 1024;  // of a loop's head or an include's pattern
+constexpr std::size_t kMaxExpanded = 65536;  // of a loop's head or an include's pattern
 constexpr std::size_t kMaxTurns = 65536;
 
 bool is_name_start(char c) {

@@ -5,6 +5,7 @@
 #include "userspace/control/script_runner.hpp"
 #include "userspace/control/script_security.hpp"
 
+#include <fmt/format.h>
 #include <glob.h>
 #include <ifaddrs.h>
 #include <unistd.h>
@@ -115,7 +116,7 @@ config::IncludeAnswer included_files(const std::string& pattern, const std::stri
     config::IncludeAnswer answer;
     answer.wildcards = pattern.find_first_of("*?[") != std::string::npos;
     for (const auto& one : alternatives(pattern)) {
-        const std::string path = one.starts_with('/') ? one : directory + "/" + one;
+        const std::string path = one.starts_with('/') ? one : fmt::format("{}/{}", directory, one);
         glob_t found{};
         if (::glob(path.c_str(), 0, nullptr, &found) == 0)
             for (std::size_t at = 0; at < found.gl_pathc; ++at)

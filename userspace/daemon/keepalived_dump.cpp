@@ -368,7 +368,7 @@ namespace {
 /// As keepalived's dump_forwarding_method() writes it.
 std::string forwarding_method(const config::VirtualServer& service,
                               const config::RealServer& real) {
-    const std::string method = real.method.value_or(*service.method);
+    std::string method = real.method.value_or(*service.method);
     if (method != "TUN") return method;
     const Tunnel& tunnel = real.method ? real.tunnel : service.tunnel;
     if (tunnel.type == Tunnel::Type::Ipip) return "TUN, type = IPIP";

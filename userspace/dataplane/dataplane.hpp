@@ -173,6 +173,7 @@ class Dataplane {
 
     /// take_changes() calls this with whom a reply could not be sent to, for the kernel to ask for
     /// its link-layer address.
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): who overrides it keeps it
     virtual void on_neighbour_wanted(std::function<void(int ifindex, const IpAddress&)>) {}
 
     /// Works off the next part of the flow table: expires, counts, and calls `refresh` with each

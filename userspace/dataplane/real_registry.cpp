@@ -53,7 +53,7 @@ void RealRegistry::restore(RealId id, Entry entry) {
     if (id >= limit_) return;
     if (id >= entries_.size()) entries_.resize(id + 1);
     if (entry.state != State::Free) ids_[{entry.service, entry.endpoint}] = id;
-    entries_[id] = std::move(entry);
+    entries_[id] = entry;
 }
 
 std::vector<RealId> RealRegistry::retired_before(std::uint64_t round) const {

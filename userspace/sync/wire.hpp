@@ -29,7 +29,7 @@ inline constexpr std::uint8_t kMajorVersion = 1;
 inline constexpr std::uint16_t kMinorVersion = 0;
 
 /// Largest plaintext of one record, its kind included.
-inline constexpr std::size_t kMaxPlain = 16 * 1024;
+inline constexpr std::size_t kMaxPlain = std::size_t{16} * 1024;
 /// Before each record: the length of what follows (ciphertext and tag), u32.
 inline constexpr std::size_t kFrameHeader = 4;
 inline constexpr std::size_t kMaxSealed = kMaxPlain + kTagSize;
