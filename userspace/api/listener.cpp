@@ -35,7 +35,7 @@ Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
     }
     if (!S_ISSOCK(info.st_mode)) return fail("a file that is not a socket is in the way", EEXIST);
     // The kernel answers a connect() at once; only a socket that nobody listens on is refused.
-    Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!probe) return fail_errno(errno, "socket");
     const int connected =
         ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);

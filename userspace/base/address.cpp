@@ -25,7 +25,7 @@ std::string_view to_string(Protocol protocol) {
 IpAddress IpAddress::v4(std::span<const std::uint8_t, 4> bytes) {
     IpAddress address;
     address.family_ = Family::V4;
-    std::copy(bytes.begin(), bytes.end(), address.bytes_.begin());
+    std::ranges::copy(bytes, address.bytes_.begin());
     return address;
 }
 
@@ -40,7 +40,7 @@ IpAddress IpAddress::v4(std::uint32_t host_order) {
 IpAddress IpAddress::v6(std::span<const std::uint8_t, 16> bytes) {
     IpAddress address;
     address.family_ = Family::V6;
-    std::copy(bytes.begin(), bytes.end(), address.bytes_.begin());
+    std::ranges::copy(bytes, address.bytes_.begin());
     return address;
 }
 
@@ -72,7 +72,7 @@ bool IpAddress::is_multicast() const {
 
 bool IpAddress::is_unspecified() const {
     return family_ != Family::None &&
-           std::all_of(bytes_.begin(), bytes_.end(), [](std::uint8_t byte) { return byte == 0; });
+           std::ranges::all_of(bytes_, [](std::uint8_t byte) { return byte == 0; });
 }
 
 bool IpAddress::is_link_local() const {

@@ -151,10 +151,8 @@ Outcome judge_http(const HttpUrl& url, long status, const std::string& md5) {
     const auto matches = [&](const auto& range) {
         return status >= range.first && status <= range.second;
     };
-    const bool expected =
-        url.status_codes.empty()
-            ? status >= 200 && status <= 299
-            : std::any_of(url.status_codes.begin(), url.status_codes.end(), matches);
+    const bool expected = url.status_codes.empty() ? status >= 200 && status <= 299
+                                                   : std::ranges::any_of(url.status_codes, matches);
     if (!expected) return Outcome::failed("HTTP status " + std::to_string(status));
     if (!url.digest.empty() && !same_digest(url.digest, md5))
         return Outcome::failed("MD5 digest is " + md5);

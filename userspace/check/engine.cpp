@@ -121,10 +121,9 @@ void Engine::configure(std::vector<RealServer> reals) {
         for (auto& settings : wanted.checkers) {
             std::unique_ptr<Checker> checker;
             if (previous != nullptr) {
-                const auto same = std::find_if(
-                    previous->checkers.begin(), previous->checkers.end(), [&](const auto& c) {
-                        return c && c->settings.asks_the_same(settings);
-                    });
+                const auto same = std::ranges::find_if(previous->checkers, [&](const auto& c) {
+                    return c && c->settings.asks_the_same(settings);
+                });
                 if (same != previous->checkers.end()) checker = std::move(*same);
             }
             if (!checker) {

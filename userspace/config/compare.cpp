@@ -112,10 +112,9 @@ class Comparison {
     /// Addresses of `has` that `lacks` does not have.
     void missing(const VrrpInstance& has, const VrrpInstance& lacks) {
         for (const auto& vip : has.virtual_ipaddress) {
-            const bool there = std::any_of(
-                lacks.virtual_ipaddress.begin(),
-                lacks.virtual_ipaddress.end(),
-                [&](const auto& other) { return other.prefix.address == vip.prefix.address; });
+            const bool there = std::ranges::any_of(lacks.virtual_ipaddress, [&](const auto& other) {
+                return other.prefix.address == vip.prefix.address;
+            });
             if (there) continue;
             const std::string address = vip.prefix.address.to_string();
             if (&has == &second_)
@@ -134,10 +133,9 @@ class Comparison {
     /// Does `listener` name the address that `speaker` sends from?
     void peers(const VrrpInstance& speaker, const VrrpInstance& listener) {
         if (!speaker.unicast_src_ip.set) return;
-        const bool named = std::any_of(
-            listener.unicast_peers.begin(), listener.unicast_peers.end(), [&](const auto& peer) {
-                return *peer == *speaker.unicast_src_ip;
-            });
+        const bool named = std::ranges::any_of(listener.unicast_peers, [&](const auto& peer) {
+            return *peer == *speaker.unicast_src_ip;
+        });
         if (named) return;
         const std::string source = speaker.unicast_src_ip->to_string();
         if (&listener == &second_)

@@ -100,11 +100,20 @@ inline bool does_nothing(const Config& config) {
 }
 
 /// What parse() may ask of the world; tests give their own.
+/// How packets get to an address.
+struct Way {
+    bool local = false;    ///< it is one of this host's
+    bool gateway = false;  ///< by another router: it is not on link
+    std::uint32_t mtu = 0;
+};
+
 struct Environment {
     /// True if an interface of this name exists now; absent: not checked.
     std::function<bool(std::string_view)> interface_exists;
     /// True if an interface has this address now; absent: not checked.
     std::function<bool(const IpAddress&)> has_address;
+    /// The way to an address now; nullopt: there is none. Absent: not checked.
+    std::function<std::optional<Way>(const IpAddress&)> way_to;
     /// True if a user of this name exists; absent: none does.
     std::function<bool(std::string_view)> user_exists;
     /// Why a script cannot run as this user ("not found", "not executable"...); nullopt: it can.

@@ -130,18 +130,16 @@ std::string render(const Diagnostic& diagnostic) {
 }
 
 bool Parsed::has(Severity severity) const {
-    return std::any_of(diagnostics.begin(), diagnostics.end(), [&](const Diagnostic& diagnostic) {
-        return diagnostic.severity == severity;
-    });
+    return std::ranges::any_of(
+        diagnostics, [&](const Diagnostic& diagnostic) { return diagnostic.severity == severity; });
 }
 
 int Parsed::exit_status() const {
     if (has(Severity::Fatal)) return 4;
     if (has(Severity::Security)) return 6;
-    const bool any =
-        std::any_of(diagnostics.begin(), diagnostics.end(), [](const Diagnostic& diagnostic) {
-            return diagnostic.severity != Severity::Warning || diagnostic.keepalived_too;
-        });
+    const bool any = std::ranges::any_of(diagnostics, [](const Diagnostic& diagnostic) {
+        return diagnostic.severity != Severity::Warning || diagnostic.keepalived_too;
+    });
     return any ? 5 : 0;
 }
 
@@ -276,9 +274,8 @@ std::vector<Diagnostic> Reporter::take() {
     const auto rank = [&](const Diagnostic& one) {
         return std::tuple(order[one.at.file.get()], one.at.line, one.at.column);
     };
-    std::stable_sort(diagnostics_.begin(), diagnostics_.end(), [&](const auto& a, const auto& b) {
-        return rank(a) < rank(b);
-    });
+    std::ranges::stable_sort(diagnostics_,
+                             [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
     if (left_out_ > 0) {
         Word end;
         end.line = files_.front()->lines();

@@ -411,7 +411,7 @@ struct Index {
                 if ((keyword.where >> at & 1U) != 0) of_block[at].push_back(keyword.name);
         }
         for (const auto& [name, entries] : by_name) names.push_back(name);
-        std::sort(names.begin(), names.end());  // hints must not depend on the hash
+        std::ranges::sort(names);  // hints must not depend on the hash
     }
 };
 
@@ -447,7 +447,7 @@ std::vector<std::string_view> homes_of(std::string_view name) {
 bool only_at_root(std::string_view name) {
     const auto found = index().by_name.find(name);
     if (found == index().by_name.end()) return false;
-    return std::all_of(found->second.begin(), found->second.end(), [](const Keyword* keyword) {
+    return std::ranges::all_of(found->second, [](const Keyword* keyword) {
         return keyword->where == in(Root) && keyword->block != None;
     });
 }

@@ -280,7 +280,7 @@ bool Lexer::includes_itself(const std::string& path) const {
     const auto is = [&](const Frame& frame) {
         return frame.kind == Frame::Kind::File && reporter_.file_name(frame.file) == path;
     };
-    return is(now_) || std::any_of(below_.begin(), below_.end(), is);
+    return is(now_) || std::ranges::any_of(below_, is);
 }
 
 void Lexer::include(std::size_t keyword) {

@@ -96,6 +96,7 @@ Parsed parse(std::string_view text, std::string name, const Environment& environ
     resolve_services(parsing);
     check_interfaces(parsing);
     check_scripts(parsing);
+    check_ways(parsing);
     parsed.diagnostics = reporter.take();
     return parsed;
 }

@@ -103,5 +103,6 @@ void resolve_vrrp(Parsing& parsing);
 void resolve_services(Parsing& parsing);
 void check_interfaces(Parsing& parsing);
 void check_scripts(Parsing& parsing);
+void check_ways(Parsing& parsing);
 
 }  // namespace vipd::config

@@ -39,7 +39,7 @@ void read_status_codes(Parsing& parsing, const Statement& line, HttpUrl& url) {
 
 void read_digest(Parsing& parsing, HttpUrl& url, const Statement& line) {
     const Word& word = line.value();
-    const bool hex = std::all_of(word.text.begin(), word.text.end(), [](char c) {
+    const bool hex = std::ranges::all_of(word.text, [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
     });
     if (word.text.size() != kDigestLength || !hex) {
@@ -49,7 +49,7 @@ void read_digest(Parsing& parsing, HttpUrl& url, const Statement& line) {
         return;
     }
     url.digest = word.text;
-    std::transform(url.digest.begin(), url.digest.end(), url.digest.begin(), [](char c) {
+    std::ranges::transform(url.digest, url.digest.begin(), [](char c) {
         return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
     });
 }
@@ -177,7 +177,7 @@ void read_reply(Parsing& parsing, Checker& checker, const Statement& line) {
 void read_dns_type(Parsing& parsing, Checker& checker, const Word& word) {
     static constexpr std::array<std::string_view, 7> kTypes{
         "A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA"};
-    if (std::find(kTypes.begin(), kTypes.end(), word.text) == kTypes.end())
+    if (std::ranges::find(kTypes, word.text) == kTypes.end())
         parsing.reporter.error(word,
                                fmt::format("unknown DNS type {}; ignored", quoted(word.text)),
                                "A, NS, CNAME, SOA, MX, TXT and AAAA are known");

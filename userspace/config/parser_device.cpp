@@ -106,9 +106,8 @@ void parse_auth_hmac(Parsing& parsing, VrrpInstance& instance, const Statement& 
         const std::string_view name = line.head().text;
         if (name == "key") {
             const auto id = read_number(reporter, line.value(), 0, 255);
-            const bool again = id && std::any_of(auth.keys.begin(), auth.keys.end(), [&](auto& k) {
-                                   return k.id == *id;
-                               });
+            const bool again =
+                id && std::ranges::any_of(auth.keys, [&](auto& k) { return k.id == *id; });
             if (again)
                 reporter.error(line.value(), fmt::format("key {} stands here twice; ignored", *id));
             else if (id && line.values() > 1)
@@ -145,9 +144,8 @@ void parse_auth_hmac(Parsing& parsing, VrrpInstance& instance, const Statement& 
         reporter.error(block.head(), "auth_hmac has no key; ignored");
         return;
     }
-    const bool known = std::any_of(auth.keys.begin(), auth.keys.end(), [&](const auto& key) {
-        return key.id == *auth.active_key;
-    });
+    const bool known =
+        std::ranges::any_of(auth.keys, [&](const auto& key) { return key.id == *auth.active_key; });
     if (auth.active_key.set && !known)
         reporter.error(reporter.word_at(auth.active_key.at),
                        fmt::format("there is no key {}; the first is used", *auth.active_key));

@@ -197,8 +197,8 @@ void parse_umask(Parsing& parsing, GlobalDefs& global, const Statement& line) {
             const std::string name = names.substr(at, end - at);
             at = end + 1;
             if (name.empty()) continue;
-            const auto* bit = std::find_if(
-                kBits.begin(), kBits.end(), [&](const Bit& one) { return name == one.name; });
+            const auto* bit =
+                std::ranges::find_if(kBits, [&](const Bit& one) { return name == one.name; });
             if (bit == kBits.end()) {
                 reporter.error(first,
                                fmt::format("unknown mode bit {}; umask is ignored", quoted(name)),

@@ -64,7 +64,7 @@ std::optional<std::string> read_method(Parsing& parsing, const Statement& line, 
     const Word& word = line.value();
     if (word.text != "NAT" && word.text != "DR" && word.text != "TUN") {
         std::string upper = word.text;
-        std::transform(upper.begin(), upper.end(), upper.begin(), [](char c) {
+        std::ranges::transform(upper, upper.begin(), [](char c) {
             return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
         });
         const bool spelling = upper == "NAT" || upper == "DR" || upper == "TUN";
@@ -84,7 +84,7 @@ std::optional<std::string> read_method(Parsing& parsing, const Statement& line, 
 
 void read_scheduler(Parsing& parsing, const Statement& line, ServiceDraft& service) {
     const Word& word = line.value();
-    if (std::find(kSchedulers.begin(), kSchedulers.end(), word.text) == kSchedulers.end()) {
+    if (std::ranges::find(kSchedulers, word.text) == kSchedulers.end()) {
         parsing.reporter.error(word,
                                fmt::format("unknown scheduler {}; ignored", quoted(word.text)),
                                fmt::format("known are {}", fmt::join(kSchedulers, " ")));
@@ -97,7 +97,7 @@ void read_scheduler(Parsing& parsing, const Statement& line, ServiceDraft& servi
 void read_protocol(Parsing& parsing, const Statement& line, ServiceDraft& service) {
     const Word& word = line.value();
     std::string upper = word.text;
-    std::transform(upper.begin(), upper.end(), upper.begin(), [](char c) {
+    std::ranges::transform(upper, upper.begin(), [](char c) {
         return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
     });
     service.protocol_given = true;

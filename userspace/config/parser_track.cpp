@@ -26,8 +26,8 @@ bool no_room(Parsing& parsing, const std::vector<T>& list, const Word& word) {
         parsing.reporter.error(word, fmt::format("more than {} here; ignored", kMaxTracked));
         return true;
     }
-    const bool again = std::any_of(
-        list.begin(), list.end(), [&](const T& other) { return other.name == word.text; });
+    const bool again =
+        std::ranges::any_of(list, [&](const T& other) { return other.name == word.text; });
     if (again)
         parsing.reporter.complaint(
             word, fmt::format("{} is tracked already; ignored", quoted(word.text)));

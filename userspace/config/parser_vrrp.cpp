@@ -118,7 +118,7 @@ void parse_state(Parsing& parsing, VrrpInstance& instance, const Statement& line
     const Word& word = line.value();
     if (word.text != "MASTER" && word.text != "BACKUP") {
         std::string upper = word.text;
-        std::transform(upper.begin(), upper.end(), upper.begin(), [](char c) {
+        std::ranges::transform(upper, upper.begin(), [](char c) {
             return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
         });
         parsing.reporter.error(word,

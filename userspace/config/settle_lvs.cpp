@@ -202,16 +202,13 @@ void settle_forwarding(Parsing& parsing, const Word& head, ServiceDraft& service
         return tunnel.type == Tunnel::Type::Gue && tunnel.port == 0;
     };
     if (no_port(server.tunnel) || no_port(server.sorry_server_tunnel) ||
-        std::any_of(service.reals.begin(), service.reals.end(), [&](auto& made) {
-            return no_port(made.real.tunnel);
-        }))
+        std::ranges::any_of(service.reals, [&](auto& made) { return no_port(made.real.tunnel); }))
         server.forwarded = false;
     if (server.key.protocol == Protocol::Sctp) no(head, "SCTP is");
     // Their replies could not be told from others'.
-    const bool nat = *server.method == "NAT" ||
-                     std::any_of(service.reals.begin(), service.reals.end(), [](auto& made) {
-                         return made.real.method == "NAT";
-                     });
+    const bool nat = *server.method == "NAT" || std::ranges::any_of(service.reals, [](auto& made) {
+        return made.real.method == "NAT";
+    });
     const bool any_port =
         server.kind == VirtualServer::Kind::Address && server.key.endpoint.port == 0;
     if (nat && (any_port || server.kind == VirtualServer::Kind::Fwmark))

@@ -10,7 +10,7 @@ namespace {
 /// What no lexer mode, split_command() or beginning of a line (`@id`, `$NAME=`, `~SEQ`) minds.
 bool is_plain(std::string_view text) {
     return !text.empty() && !text.starts_with("include") &&
-           std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           std::ranges::all_of(text, [](unsigned char c) {
                return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
                       c >= 0x80 ||
                       std::string_view("_-./:+,=%").find(static_cast<char>(c)) !=

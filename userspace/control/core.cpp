@@ -28,9 +28,8 @@ void say(bool warning, const std::string& line) {
 }
 
 bool has_forwarded_service(const config::Config& config) {
-    return std::any_of(config.virtual_servers.begin(),
-                       config.virtual_servers.end(),
-                       [](const auto& server) { return !unsupported(server); });
+    return std::ranges::any_of(config.virtual_servers,
+                               [](const auto& server) { return !unsupported(server); });
 }
 
 bool has_checkers(const config::Config& config,

@@ -10,7 +10,7 @@ namespace vipd::control {
 
 namespace {
 
-constexpr std::uint64_t kSlotsPerStep = 16 * 1024;
+constexpr std::uint64_t kSlotsPerStep = 16384;
 constexpr Nanos kStep = Millis(20);
 /// A connection that this node has seen a packet of within this time goes through it.
 constexpr Millis kRecent{3000};

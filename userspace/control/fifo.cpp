@@ -18,8 +18,8 @@ constexpr mode_t kMode = 0644;  // keepalived's
 
 Result<> give_to(int fd, const FifoSettings& settings) {
     if (settings.user.empty() && settings.group.empty()) return {};
-    uid_t uid = static_cast<uid_t>(-1);
-    gid_t gid = static_cast<gid_t>(-1);
+    auto uid = static_cast<uid_t>(-1);
+    auto gid = static_cast<gid_t>(-1);
     if (!settings.user.empty()) {
         const passwd* entry = ::getpwnam(settings.user.c_str());
         if (entry == nullptr) return fail("no such user: " + settings.user);

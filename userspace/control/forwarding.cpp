@@ -58,7 +58,7 @@ std::optional<std::string> forwarding_off(const model::Model& model) {
         const auto is_nat = [](const model::Real& real) {
             return real.method == model::Method::Nat;
         };
-        if (std::none_of(service.reals.begin(), service.reals.end(), is_nat)) continue;
+        if (std::ranges::none_of(service.reals, is_nat)) continue;
         const std::string name = v4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
         std::string value;
         if (std::ifstream("/proc/sys/" + name) >> value && value == "0")
@@ -186,9 +186,8 @@ void Forwarding::attach_wanted() {
         if (auto told = dataplane_->set_interface_mac(interface.ifindex, interface.mac); !told)
             errors[interface.name] = told.error().message;
         const auto attached = dataplane_->attached();
-        if (std::any_of(attached.begin(), attached.end(), [&](const auto& known) {
-                return known.ifindex == interface.ifindex;
-            }))
+        if (std::ranges::any_of(
+                attached, [&](const auto& known) { return known.ifindex == interface.ifindex; }))
             continue;
         const auto result =
             dataplane_->attach(interface.ifindex, interface.name, mode_of(*config_.vipd.attach));
@@ -379,9 +378,9 @@ Result<> Forwarding::follow(const model::Model& desired) {
     std::erase_if(real_rates_, [&](const auto& entry) {
         const auto service = desired.find(entry.first.first);
         return service == desired.end() ||
-               std::none_of(service->second.reals.begin(),
-                            service->second.reals.end(),
-                            [&](const auto& real) { return real.endpoint == entry.first.second; });
+               std::ranges::none_of(service->second.reals, [&](const auto& real) {
+                   return real.endpoint == entry.first.second;
+               });
     });
     return {};
 }
@@ -442,8 +441,7 @@ void Forwarding::renew_mac(int ifindex) {
     const auto links = links_.links();
     if (!links) return;
     for (const auto& link : *links)
-        if (link.index == ifindex &&
-            std::any_of(attached.begin(), attached.end(), [&](const auto& known) {
+        if (link.index == ifindex && std::ranges::any_of(attached, [&](const auto& known) {
                 return known.ifindex == ifindex;
             }))
             if (auto told = dataplane_->set_interface_mac(ifindex, link.mac); !told)

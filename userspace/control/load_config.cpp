@@ -4,6 +4,7 @@
 #include "userspace/base/fd.hpp"
 #include "userspace/control/script_runner.hpp"
 #include "userspace/control/script_security.hpp"
+#include "userspace/net/nl_links.hpp"
 
 #include <fmt/format.h>
 #include <glob.h>
@@ -17,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <net/if.h>
 #include <random>
@@ -72,6 +74,23 @@ config::IncludedFile included_file(const std::string& path) {
     else
         file.problem = text.error().message;
     return file;
+}
+
+/// Empty: the kernel cannot be asked.
+std::function<std::optional<config::Way>(const IpAddress&)> way_finder() {
+    auto opened = net::open_links();
+    if (!opened) return {};
+    const std::shared_ptr<Links> links = std::move(*opened);
+    auto mtus = std::make_shared<std::map<int, std::uint32_t>>();
+    if (const auto all = links->links())
+        for (const auto& link : *all) mtus->emplace(link.index, link.mtu);
+    return [links, mtus](const IpAddress& address) -> std::optional<config::Way> {
+        const auto route = links->route_to(address);
+        if (!route) return std::nullopt;
+        return config::Way{.local = route->local,
+                           .gateway = route->next_hop != address,
+                           .mtu = route->mtu != 0 ? route->mtu : (*mtus)[route->ifindex]};
+    };
 }
 
 bool has_address(const IpAddress& wanted) {
@@ -136,6 +155,7 @@ config::Environment host_environment(const std::string& config_id) {
         return ::if_nametoindex(std::string(name).c_str()) != 0;
     };
     environment.has_address = has_address;
+    environment.way_to = way_finder();
     environment.user_exists = user_exists;
     environment.script_problem = problem_of;
     environment.script_insecure = script_insecure;

@@ -103,7 +103,7 @@ std::vector<ServiceEvent> ServiceTable::configure(const config::Config& config) 
             health.up = real.checkers.empty() || !*server.alpha;
             if (before != services_.end()) {
                 const auto& old = before->second.config.real_servers;
-                const auto same = std::find_if(old.begin(), old.end(), [&](const auto& candidate) {
+                const auto same = std::ranges::find_if(old, [&](const auto& candidate) {
                     return candidate.endpoint == real.endpoint;
                 });
                 if (same != old.end() && !same->checkers.empty() && !real.checkers.empty())
@@ -135,9 +135,8 @@ std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& to
     if (found == services_.end()) return events;
     ServiceState& service = found->second;
     const auto& reals = service.config.real_servers;
-    const auto real = std::find_if(reals.begin(), reals.end(), [&](const auto& candidate) {
-        return candidate.endpoint == told.real;
-    });
+    const auto real = std::ranges::find_if(
+        reals, [&](const auto& candidate) { return candidate.endpoint == told.real; });
     if (real == reals.end()) return events;
     RealState& state = service.reals[static_cast<std::size_t>(real - reals.begin())];
     const bool was_up = state.up;
@@ -202,9 +201,8 @@ void ServiceTable::adopt(const model::Model& model) {
                                               real.method.value_or(*service.config.method),
                                               service.config,
                                               members_of(service.config).front());
-            const auto same = std::find_if(known.begin(), known.end(), [&](const auto& candidate) {
-                return candidate.endpoint == endpoint;
-            });
+            const auto same = std::ranges::find_if(
+                known, [&](const auto& candidate) { return candidate.endpoint == endpoint; });
             if (real.checkers.empty() || same == known.end()) continue;
             const bool inhibited =
                 *real.inhibit_on_failure && same->weight == 0 && *real.weight > 0;

@@ -24,7 +24,7 @@ namespace {
 
 constexpr Nanos kLookInterval = Seconds(1);
 constexpr std::size_t kMaxFile = 64;  // a number
-constexpr std::size_t kMaxCommandLine = 64 * 1024;
+constexpr std::size_t kMaxCommandLine = 65536;
 constexpr std::size_t kCommLength = 15;
 
 std::string folder_of(const std::string& path) {

@@ -91,7 +91,7 @@ Result<IpAddress> address_from(int family, std::span<const std::uint8_t> bytes) 
 std::optional<MacAddress> mac_from(std::span<const std::uint8_t> bytes) {
     MacAddress mac{};
     if (bytes.size() != mac.size()) return std::nullopt;
-    std::copy(bytes.begin(), bytes.end(), mac.begin());
+    std::ranges::copy(bytes, mac.begin());
     return mac;
 }
 

@@ -52,7 +52,8 @@ Ring build_maglev(const model::Service& service) {
     const std::uint32_t size = maglev_size(service.ring_size);
     const std::uint32_t divisor = common_divisor(entries);
     // Weights are cut to half the bits of the table's size.
-    const int surplus = std::bit_width(largest(entries) / divisor) - std::bit_width(size) / 2;
+    const auto surplus = static_cast<int>(std::bit_width(largest(entries) / divisor)) -
+                         static_cast<int>(std::bit_width(size)) / 2;
     const auto shift = static_cast<std::uint32_t>(std::max(surplus, 0));
 
     struct Walk {
@@ -130,8 +131,7 @@ Ring build_sequence(const model::Service& service, bool weighted) {
     auto next = joining.begin();
     for (std::uint32_t level = largest(entries); level > 1; --level) {
         for (; next != joining.end() && next->first >= level; ++next)
-            reached.insert(std::lower_bound(reached.begin(), reached.end(), next->second),
-                           next->second);
+            reached.insert(std::ranges::lower_bound(reached, next->second), next->second);
         for (const std::size_t i : reached) ring.push_back(entries[i].index);
     }
     return ring;

@@ -12,7 +12,7 @@ namespace vipd::sync {
 
 namespace {
 
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = 65536;
 // Per turn: what other work of the loop has to wait for, and what bounds the flows of a turn.
 constexpr int kReadsPerTurn = 4;
 

@@ -20,7 +20,7 @@ namespace {
 constexpr Nanos kFirstRetry = Millis(100);
 constexpr Nanos kLastRetry = Seconds(2);
 // Slots of the flow table read in one turn of the loop, per peer: about a millisecond.
-constexpr std::uint64_t kScanSlots = 16 * 1024;
+constexpr std::uint64_t kScanSlots = 16384;
 constexpr int kAcceptsPerTurn = 16;
 constexpr Nanos kSettleCheck = Millis(1);
 

@@ -162,11 +162,11 @@ Flow get_flow(Reader& in, Kind kind) {
 
 Preamble encode_preamble(Role role, const Nonce& nonce) {
     Preamble preamble{};
-    auto at = std::copy(kMagic.begin(), kMagic.end(), preamble.begin());
+    auto at = std::ranges::copy(kMagic, preamble.begin()).out;
     *at++ = kMajorVersion;
     *at++ = static_cast<std::uint8_t>(role);
     at += 2;  // reserved, zero
-    std::copy(nonce.begin(), nonce.end(), at);
+    std::ranges::copy(nonce, at);
     return preamble;
 }
 

@@ -178,5 +178,39 @@ TEST(Ops, IsForUdp) {
     EXPECT_THAT(findings(parsed), ElementsAre("3:1 complaint: ops is for UDP only; ignored"));
 }
 
+TEST(Ways, WhatAMethodCannotWorkWithIsSaidAtItsServer) {
+    const std::string text =
+        "virtual_server 10.0.0.1 80 {\nprotocol TCP\nlvs_sched rr\nlvs_method DR\n"
+        "real_server 10.0.0.2 80 {\n}\nreal_server 10.1.0.2 80 {\n}\n"
+        "real_server 10.2.0.2 80 {\n}\n}\n"
+        "virtual_server 10.0.0.1 81 {\nprotocol TCP\nlvs_sched rr\nlvs_method TUN\n"
+        "real_server 10.0.0.2 81 {\n}\nreal_server 10.0.0.3 81 {\n}\n"
+        "real_server 10.1.0.2 81 {\n}\nreal_server fd00::1 81 {\n}\n}\n"
+        "virtual_server 10.0.0.1 82 {\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n"
+        "real_server 10.1.0.2 80 {\n}\nreal_server 10.2.0.2 80 {\n}\n}\n";
+    EXPECT_THAT(findings(read(text)), ElementsAre()) << "nobody can say";
+    Environment environment;
+    std::size_t asked = 0;
+    environment.way_to = [&](const IpAddress& address) -> std::optional<Way> {
+        ++asked;
+        if (address == *IpAddress::parse("10.2.0.2")) return std::nullopt;
+        const bool far = address == *IpAddress::parse("10.1.0.2");
+        return Way{.local = false, .gateway = far, .mtu = far ? 1520U : 1500U};
+    };
+    const std::string full =
+        ": by an MTU of 1500 no tunnel carries a full frame of 1500 bytes: clients are told to "
+        "send smaller ones";
+    const auto parsed = parse(text, "a", environment);
+    EXPECT_THAT(
+        findings(parsed),
+        ElementsAre("7:13 warning: real_server 10.1.0.2:80: it is behind a gateway: DR needs it on "
+                    "link",
+                    "9:13 warning: real_server 10.2.0.2:80: no route leads to it",
+                    "16:13 warning: real_server 10.0.0.2:81" + full,
+                    "31:13 warning: real_server 10.2.0.2:80: no route leads to it"));
+    EXPECT_EQ(parsed.exit_status(), 0) << "keepalived has nothing to say";
+    EXPECT_EQ(asked, 5U) << "once for each address";
+}
+
 }  // namespace
 }  // namespace vipd::config

@@ -35,7 +35,7 @@ Bytes changed(Raw raw, Change change) {
 
 /// The IPv4 header told the truth after its bytes have been changed.
 Bytes mended(Bytes bytes) {
-    const std::size_t header = (bytes[0] & 0x0fU) * 4U;
+    const std::size_t header = std::size_t{bytes[0] & 0x0fU} * 4;
     bytes[10] = bytes[11] = 0;
     const auto sum = checksum_finish(checksum_add(std::span(bytes).first(header)));
     bytes[10] = static_cast<std::uint8_t>(sum >> 8);
@@ -81,7 +81,7 @@ TEST(VrrpVectors, IpHeaderLengths) {
                            changed(
                                Raw{}, [&](Raw& r) { r.total_length_error = error; }),
                            expect_v2()});
-    for (const std::size_t padding : {1, 2, 6, 18, 46, 500})
+    for (const std::size_t padding : {1U, 2U, 6U, 18U, 46U, 500U})
         vectors.push_back({"padding " + std::to_string(padding),
                            "accepted",
                            changed(Raw{}, [&](Raw& r) { r.padding = padding; }),
