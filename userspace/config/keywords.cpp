@@ -307,7 +307,7 @@ std::vector<Keyword> table() {
         "checker_log_all_failures", "fifo_write_vrrp_states_on_reload", "data_use_instance",
         "vrrp_min_garp", "vrrp_lower_prio_no_advert", "vrrp_higher_prio_send_advert",
         "vrrp_owner_ignore_adverts", "vrrp_check_unicast_src", "v3_checksum_as_v2", "vrrp_no_swap", "checker_no_swap",
-        "no_checker_emails", "vrrp_notify_priority_changes");
+        "no_checker_emails", "vrrp_notify_priority_changes", "log_unknown_vrids");
     single(Done, kGlobal,
         "notification_email_from", "smtp_helo_name", "smtp_connect_timeout",
         "startup_script_timeout", "shutdown_script_timeout", "state_dump_file",
@@ -321,7 +321,7 @@ std::vector<Keyword> table() {
     flags(NotYet, kGlobal,
         "use_symlink_paths",
         "set_supplementary_groups", "rs_init_notifies",
-        "log_unknown_vrids", "reload_repeat");
+        "reload_repeat");
     single(NotYet, kGlobal,
         "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
         "vmac_prefix", "vmac_addr_prefix", "reload_time_file", "config_save_dir",

@@ -250,6 +250,7 @@ vrrp::EngineSettings vrrp_settings(const config::Config& config, const Moment& m
         settings.static_groups.push_back(static_group(config, group.name));
     for (const auto& delay : config.up_down_delays)
         settings.link_delays.push_back({delay.interface, delay.down, delay.up});
+    settings.log_unknown_vrids = *config.global.log_unknown_vrids;
     settings.startup_delay =
         std::max(*config.global.startup_delay, *config.global.delay_after_boot - moment.uptime);
     const auto since = moment.unix_time - kAhEpoch;

@@ -78,6 +78,7 @@ void Engine::configure(EngineSettings settings, TimePoint now) {
     auto wanted = usable(std::move(settings.instances));
     world_.announcer.configure(std::move(settings.announce_groups));
     startup_delay_ = settings.startup_delay;
+    log_unknown_vrids_ = settings.log_unknown_vrids;
     link_delays_.configure(settings.link_delays);
     change_statics({std::move(settings.static_addresses),
                     std::move(settings.static_routing),
@@ -317,6 +318,17 @@ void Engine::receive(int ifindex, std::span<const std::uint8_t> datagram, bool t
     if (best == nullptr) {
         const Reject reason = envelope->claimed_vrid ? Reject::Vrid : Reject::Length;
         ++unmatched_[static_cast<std::size_t>(reason)];
+        // By VRID: of those there are no more than 255.
+        if (log_unknown_vrids_ && envelope->claimed_vrid) {
+            const auto link = std::ranges::find(kernel_links_, ifindex, &Link::index);
+            world_.log(LogLevel::Info,
+                       fmt::format("advert from {} on {} with unknown VRID {}",
+                                   envelope->source.to_string(),
+                                   link != kernel_links_.end() ? link->name : "?",
+                                   *envelope->claimed_vrid),
+                       fmt::format("unknown VRID {}", *envelope->claimed_vrid));
+            finish(world_.clock());
+        }
         return;
     }
     const TimePoint now = world_.clock();

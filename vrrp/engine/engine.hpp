@@ -107,6 +107,7 @@ class Engine {
     std::map<std::string, State> resume_;
     TrackerResults trackers_;
     Nanos startup_delay_{0};
+    bool log_unknown_vrids_ = false;
     bool started_ = false;
     std::optional<TimePoint> look_again_at_;
     std::array<std::uint64_t, kRejects.size()> unmatched_{};

@@ -122,6 +122,7 @@ struct EngineSettings {
     std::uint32_t ah_sequence = 0;
     /// After start() no instance becomes master before this, unless it has lost another master.
     Nanos startup_delay{0};
+    bool log_unknown_vrids = false;  ///< adverts of virtual routers that are nobody's here
 };
 
 }  // namespace vipd::vrrp

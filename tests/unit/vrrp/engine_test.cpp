@@ -183,6 +183,24 @@ TEST_F(VrrpEngine, WrongPasswordIsCountedAndNamesTheSenderAndTheCure) {
     EXPECT_EQ(*wake, now + kDown100) << "the timer has not been reset";
 }
 
+TEST_F(VrrpEngine, UnknownVridsAreNamedIfAskedFor) {
+    EngineSettings settings{{instance()}, {}};
+    Raw other = advert(150);
+    other.vrid = 99;
+    engine.configure(settings, now);
+    engine.start(now);
+    lines.clear();
+    arrive(other);
+    EXPECT_THAT(lines, IsEmpty());
+    settings.log_unknown_vrids = true;
+    engine.configure(settings, now);
+    lines.clear();
+    keys.clear();
+    arrive(other);
+    EXPECT_THAT(lines, ElementsAre("advert from 10.9.0.2 on eth0 with unknown VRID 99"));
+    EXPECT_THAT(keys, ElementsAre("unknown VRID 99"));
+}
+
 TEST_F(VrrpEngine, ForeignAndBrokenDatagramsAreCountedApart) {
     run({instance()});
     lines.clear();
