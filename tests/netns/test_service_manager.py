@@ -280,3 +280,16 @@ def test_an_instance_that_the_next_core_does_not_have_is_given_up(lab, manager, 
              "the end of vrrp")
     pair.wait_master(pair.d2)
     assert not d1.has(VIP)
+
+
+def test_a_restart_leaves_the_flows_in_the_checkpoint_too(lab, manager):
+    """What is started next may have maps of another layout."""
+    vipd = Vipd(lab.node("d1", "10.77.0.11/24", xdp=True), CONFIG + config.virtual_server(
+        VIP, 80, ["10.77.0.21"], check=None))
+    start(vipd, manager, systemd(vipd.node, "restart"), f"STATE_DIRECTORY={vipd.node.folder()}")
+    vipd.wait_ready()
+    kept = vipd.status()["checkpoint"]["path"]
+    assert not os.path.exists(kept)
+    vipd.process.signal(signal.SIGTERM)
+    assert vipd.process.wait() == 0
+    assert os.path.getsize(kept) > 0

@@ -124,6 +124,8 @@ void Core::take_up(const Resume& resume) {
         [this](ipc::Message message, Fd) {
             if (const auto* change = std::get_if<ipc::InstanceStateChange>(&message))
                 on_instance_state(*change);
+            else if (const auto* event = std::get_if<ipc::InstanceEvent>(&message))
+                tell(notify_.on_event(*event));
         },
         [] {});
     old_vrrp_ = resume.vrrp;
@@ -166,6 +168,7 @@ void Core::leave_for_restart() {
     spdlog::info("Stopping for a restart; VRRP goes on");
     sd_notify(0, "STOPPING=1");
     (void)vrrp_->leave();
+    if (forwarding_) forwarding_->save_flows();
     outlets_.close_fifos();
     loop_.exit(exit_code_);
 }

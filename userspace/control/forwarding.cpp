@@ -313,7 +313,7 @@ void Forwarding::settle(std::function<void()> then) {
 
 void Forwarding::leave(bool keep) {
     sync_.reset();
-    checkpoint_.save();
+    save_flows();
     ipvs_sync_.configure(std::nullopt, 1);
     pump_.stop();
     // A clean end gives the VIPs back: the lease must not outlive the daemon that renewed it.
@@ -360,7 +360,7 @@ Result<> Forwarding::follow(const model::Model& desired) {
     if (sync_) sync_->set_digests(digests_);
     const auto addresses = real_addresses(desired);
     for (const auto& address : real_addresses(before))
-        if (!std::binary_search(addresses.begin(), addresses.end(), address))
+        if (!std::ranges::binary_search(addresses, address))
             (void)dataplane_->set_next_hop(address, std::nullopt);
     hops_.set_addresses(addresses, loop_.now());
     for (const auto& address : addresses) {

@@ -62,6 +62,8 @@ class Forwarding {
     Rates rates(const ServiceKey& service, const Endpoint& real) const;
     const sync::SyncDaemon* sync() const { return sync_.get(); }
     const Checkpoint& checkpoint() const { return checkpoint_; }
+    /// Whole and on the disk, for a successor that cannot take up the table itself.
+    void save_flows() { checkpoint_.save(); }
     /// The flow table is new: take what the checkpoint holds. After the first follow().
     void restore(const config::Config& config);
     /// This node is about to give its VIPs to another: its peers are told all that waits, half-open
