@@ -110,8 +110,6 @@ struct Way {
 struct Environment {
     /// True if an interface of this name exists now; absent: not checked.
     std::function<bool(std::string_view)> interface_exists;
-    /// True if an interface has this address now; absent: not checked.
-    std::function<bool(const IpAddress&)> has_address;
     /// The way to an address now; nullopt: there is none. Absent: not checked.
     std::function<std::optional<Way>(const IpAddress&)> way_to;
     /// True if a user of this name exists; absent: none does.
@@ -135,6 +133,10 @@ struct Environment {
 Script run_as(const Script& script,
               const GlobalDefs& global,
               const std::function<bool(std::string_view)>& user_exists);
+
+/// Where an instance without unicast_peer sends to: mcast_dst_ip, else global_defs' group of its
+/// family, else the protocol's (224.0.0.18, RFC 5798 5.1.1.2; ff02::12, 5.1.2.2).
+IpAddress multicast_group(const GlobalDefs& global, const VrrpInstance& instance, bool v6);
 
 struct Parsed {
     Config config;

@@ -225,14 +225,16 @@ void settle_transport(Parsing& parsing, VrrpInstance& instance) {
                   instance.at,
                   fmt::format("vrrp_instance {} needs an interface or a unicast_src_ip",
                               quoted(instance.name)));
-        const auto& has_address = parsing.environment.has_address;
-        if (instance.interface.value.empty() && instance.unicast_src_ip.set && has_address &&
-            !has_address(*instance.unicast_src_ip))
-            fault(parsing,
-                  instance.unicast_src_ip.at,
-                  fmt::format("no interface has {}, and {} names none",
-                              instance.unicast_src_ip.value.to_string(),
-                              quoted(instance.name)));
+        if (instance.interface.value.empty() && instance.unicast_src_ip.set &&
+            parsing.environment.way_to) {
+            const auto way = parsing.environment.way_to(*instance.unicast_src_ip);
+            if (!way || !way->local)
+                fault(parsing,
+                      instance.unicast_src_ip.at,
+                      fmt::format("no interface has {}, and {} names none",
+                                  instance.unicast_src_ip.value.to_string(),
+                                  quoted(instance.name)));
+        }
         return;
     }
     if (instance.unicast_src_ip.set && !instance.unicast_src_ip.value.is_v6())
@@ -292,16 +294,9 @@ void settle_tracking(Parsing& parsing, const Names& names, VrrpInstance& instanc
 /// that both have.
 bool share_senders(const Config& config, const VrrpInstance& one, const VrrpInstance& other) {
     if (one.unicast_peers.empty() != other.unicast_peers.empty()) return false;
-    if (one.unicast_peers.empty()) {
-        const auto group = [&](const VrrpInstance& instance) {
-            const auto& general =
-                is_v6(instance) ? config.global.vrrp_mcast_group6 : config.global.vrrp_mcast_group4;
-            if (instance.mcast_dst_ip.set) return *instance.mcast_dst_ip;
-            if (general.set) return *general;
-            return *IpAddress::parse(is_v6(instance) ? "ff02::12" : "224.0.0.18");
-        };
-        return group(one) == group(other);
-    }
+    if (one.unicast_peers.empty())
+        return multicast_group(config.global, one, is_v6(one)) ==
+               multicast_group(config.global, other, is_v6(other));
     return std::ranges::any_of(one.unicast_peers, [&](const auto& peer) {
         return std::ranges::any_of(other.unicast_peers,
                                    [&](const auto& theirs) { return *theirs == *peer; });
@@ -441,6 +436,14 @@ void resolve_group(Parsing& parsing,
 }
 
 }  // namespace
+
+IpAddress multicast_group(const GlobalDefs& global, const VrrpInstance& instance, bool v6) {
+    if (instance.mcast_dst_ip->family() == (v6 ? Family::V6 : Family::V4))
+        return *instance.mcast_dst_ip;
+    if (const IpAddress& general = v6 ? *global.vrrp_mcast_group6 : *global.vrrp_mcast_group4)
+        return general;
+    return *IpAddress::parse(v6 ? "ff02::12" : "224.0.0.18");
+}
 
 void resolve_vrrp(Parsing& parsing) {
     Config& config = parsing.config;

@@ -8,11 +8,9 @@
 
 #include <fmt/format.h>
 #include <glob.h>
-#include <ifaddrs.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -23,7 +21,6 @@
 #include <net/if.h>
 #include <random>
 #include <set>
-#include <span>
 #include <sys/stat.h>
 
 namespace vipd::control {
@@ -80,38 +77,22 @@ config::IncludedFile included_file(const std::string& path) {
 std::function<std::optional<config::Way>(const IpAddress&)> way_finder() {
     auto opened = net::open_links();
     if (!opened) return {};
-    const std::shared_ptr<Links> links = std::move(*opened);
-    auto mtus = std::make_shared<std::map<int, std::uint32_t>>();
-    if (const auto all = links->links())
-        for (const auto& link : *all) mtus->emplace(link.index, link.mtu);
-    return [links, mtus](const IpAddress& address) -> std::optional<config::Way> {
-        const auto route = links->route_to(address);
+    struct Kernel {
+        std::unique_ptr<Links> links;
+        std::map<int, std::uint32_t> mtus;  // filled by the first question
+    };
+    const auto kernel = std::make_shared<Kernel>(std::move(*opened));
+    return [kernel](const IpAddress& address) -> std::optional<config::Way> {
+        const auto route = kernel->links->route_to(address);
         if (!route) return std::nullopt;
+        if (kernel->mtus.empty())
+            if (const auto all = kernel->links->links())
+                for (const auto& link : *all) kernel->mtus.emplace(link.index, link.mtu);
+        const std::uint32_t link = kernel->mtus[route->ifindex];
         return config::Way{.local = route->local,
                            .gateway = route->next_hop != address,
-                           .mtu = route->mtu != 0 ? route->mtu : (*mtus)[route->ifindex]};
+                           .mtu = route->mtu != 0 ? std::min(route->mtu, link) : link};
     };
-}
-
-bool has_address(const IpAddress& wanted) {
-    ifaddrs* all = nullptr;
-    if (::getifaddrs(&all) < 0) return true;  // nobody knows
-    const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owned(all, ::freeifaddrs);
-    for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
-        if (one->ifa_addr == nullptr) continue;
-        if (one->ifa_addr->sa_family == AF_INET && wanted.is_v4()) {
-            sockaddr_in address{};
-            std::memcpy(&address, one->ifa_addr, sizeof address);
-            if (address.sin_addr.s_addr == htonl(wanted.v4_host_order())) return true;
-        }
-        if (one->ifa_addr->sa_family == AF_INET6 && wanted.is_v6()) {
-            sockaddr_in6 address{};
-            std::memcpy(&address, one->ifa_addr, sizeof address);
-            if (std::ranges::equal(std::span(address.sin6_addr.s6_addr), wanted.bytes()))
-                return true;
-        }
-    }
-    return false;
 }
 
 /// The alternatives of the first {a,b} of a pattern; the pattern itself if it has none.
@@ -154,7 +135,6 @@ config::Environment host_environment(const std::string& config_id) {
     environment.interface_exists = [](std::string_view name) {
         return ::if_nametoindex(std::string(name).c_str()) != 0;
     };
-    environment.has_address = has_address;
     environment.way_to = way_finder();
     environment.user_exists = user_exists;
     environment.script_problem = problem_of;

@@ -9,7 +9,6 @@ namespace vipd::daemon {
 
 namespace {
 
-constexpr std::uint32_t kDefaultGroup = 0xe0000012;  // 224.0.0.18
 constexpr int kLeaseAdverts = 3;
 
 // A master's sequence numbers of AH must go on over its restart: four each second are more than it
@@ -55,7 +54,7 @@ T garp_setting(const config::GlobalDefs& global,
 }
 
 vrrp::Policy policy_of(const config::GlobalDefs& global, const config::VrrpInstance& from) {
-    const std::uint32_t repeat =
+    const auto repeat =
         garp_setting<std::uint32_t>(global, from.garp_master_repeat, global.garp_master_repeat, 1);
     const Nanos delay =
         garp_setting(global, from.garp_master_delay, global.garp_master_delay, Nanos(0));
@@ -153,12 +152,7 @@ void add_way(const config::GlobalDefs& global,
         return;
     }
     to.source = *from.mcast_src_ip;
-    const bool v4 = to.family == Family::V4;
-    const IpAddress& general = v4 ? *global.vrrp_mcast_group4 : *global.vrrp_mcast_group6;
-    to.group = from.mcast_dst_ip->family() == to.family ? *from.mcast_dst_ip
-               : general                                ? general
-               : v4                                     ? IpAddress::v4(kDefaultGroup)
-                                                        : *IpAddress::parse("ff02::12");
+    to.group = config::multicast_group(global, from, to.family == Family::V6);
 }
 
 vrrp::InstanceSettings to_instance(const config::Config& config, const config::VrrpInstance& from) {

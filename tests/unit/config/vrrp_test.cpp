@@ -157,13 +157,14 @@ TEST(VrrpInstance, WithoutAnInterfaceItsSourceHasToBeOnOne) {
         "10.0.0.2\n}\nvirtual_ipaddress {\n10.0.0.3 dev eth0\n}\n}\n";
     EXPECT_THAT(findings(read(text)), IsEmpty()) << "nobody can say";
     Environment environment;
-    environment.has_address = [](const IpAddress& one) {
-        return one == *IpAddress::parse("10.0.0.1");
-    };
+    std::optional<Way> way = Way{.local = true, .gateway = false, .mtu = 1500};
+    environment.way_to = [&](const IpAddress&) { return way; };
     EXPECT_THAT(findings(parse(text, "a", environment)), IsEmpty());
-    environment.has_address = [](const IpAddress&) { return false; };
-    EXPECT_THAT(findings(parse(text, "a", environment)),
-                ElementsAre("3:16 error: no interface has 10.0.0.1, and 'A' names none"));
+    const auto nowhere = ElementsAre("3:16 error: no interface has 10.0.0.1, and 'A' names none");
+    way->local = false;
+    EXPECT_THAT(findings(parse(text, "a", environment)), nowhere);
+    way.reset();
+    EXPECT_THAT(findings(parse(text, "a", environment)), nowhere);
 }
 
 TEST(VrrpInstance, MissingInterfacesAreErrorsUnlessTheyAreDynamic) {
