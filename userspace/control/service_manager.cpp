@@ -7,7 +7,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
@@ -22,7 +21,7 @@ namespace {
 constexpr const char* kChannelName = "vipd-vrrp";
 constexpr const char* kStateName = "vipd-resume";
 constexpr std::size_t kMaxState = 1U << 20;
-constexpr std::uint64_t kBusPatienceUs = 1'000'000;
+constexpr std::uint64_t kBusPatienceUs = 300'000;
 
 constexpr const char* kSystemd = "org.freedesktop.systemd1";
 
@@ -93,15 +92,10 @@ Result<std::optional<Resume>> FdStore::take() {
 }
 
 bool restart_wanted() {
-    if (std::getenv("NOTIFY_SOCKET") == nullptr) return false;
     sd_bus* bus = nullptr;
     if (sd_bus_open_system(&bus) < 0) return false;
     const std::unique_ptr<sd_bus, decltype(&sd_bus_flush_close_unref)> owned(
         bus, sd_bus_flush_close_unref);
-    return restart_wanted(bus, ::getpid());
-}
-
-bool restart_wanted(sd_bus* bus, pid_t pid) {
     (void)sd_bus_set_method_call_timeout(bus, kBusPatienceUs);
     using Message = std::unique_ptr<sd_bus_message, decltype(&sd_bus_message_unref)>;
     sd_bus_message* raw = nullptr;
@@ -113,7 +107,7 @@ bool restart_wanted(sd_bus* bus, pid_t pid) {
                            nullptr,
                            &raw,
                            "u",
-                           static_cast<std::uint32_t>(pid)) < 0)
+                           static_cast<std::uint32_t>(::getpid())) < 0)
         return false;
     const Message unit(raw, sd_bus_message_unref);
     const char* path = nullptr;

@@ -11,8 +11,6 @@
 #include <optional>
 #include <sys/types.h>
 
-struct sd_bus;
-
 namespace vipd::control {
 
 /// Our end of the vrrp process's channel and a memfd with the rest of a Resume, in the service
@@ -38,9 +36,8 @@ class FdStore {
 };
 
 /// Whether the job of systemd that ends this service will start it again at once (`systemctl
-/// restart`). False also where nobody can be asked. Waits for the bus for a second at most.
+/// restart`). False also where nobody can be asked. Three questions by D-Bus, for each of which the
+/// answer is waited for 300 ms.
 bool restart_wanted();
-/// The same, by a connection to the bus: of the service that runs the process `pid`.
-bool restart_wanted(sd_bus* bus, pid_t pid);
 
 }  // namespace vipd::control
