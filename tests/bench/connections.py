@@ -21,9 +21,6 @@ def matrix(kind, connections):
     """One row an outage."""
     with Lab("bench") as lab:
         scene = Balancer(lab, kind=kind, real_port=8080 if kind == "NAT" else 80)
-        if kind == "NAT":
-            for node in scene.reals.values():
-                node.ip(f"route replace {scene.client.address} via {VIP}")
         _, standby = scene.directors.values()
         load = Load(scene.client, VIP)
         load.open(connections, timeout=60 + connections / 50)
@@ -31,7 +28,7 @@ def matrix(kind, connections):
                  "the connections at the standby")
         for outage in OUTAGES:
             load.begin_step()
-            outage(scene, lambda: None)
+            outage(scene)
             report = load.settle(timeout=60)
             silent = sum(load.silent(2).values())
             yield {"kind": kind, "outage": outage.__name__, "connections": connections,

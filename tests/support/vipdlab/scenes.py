@@ -95,8 +95,9 @@ class Balancer:
         self.reals, self.web = {}, {}
         for role in reals:
             node = lab.node(role, f"{REALS[role]}/24")
-            if kind == "NAT":  # what the servers answer goes back through the first director
-                node.ip(f"route add {CLIENT} via {DIRECTORS[directors[0]][0]}")
+            if kind == "NAT":  # what the servers answer goes back through a director: the master
+                gateway = VIP if len(directors) > 1 else DIRECTORS[directors[0]][0]
+                node.ip(f"route add {CLIENT} via {gateway}")
             else:
                 take_vip(node, VIP)
             if kind == "TUN":
