@@ -56,7 +56,7 @@ std::string table() {
         "answered by a\n"
         "warning with its place in the file. *accepted, without effect*: a warning, too, which "
         "says why there\n"
-        "is nothing that it could change, and what vipd has instead.\n";
+        "is nothing that it could change, and what vipd has instead. All of it since 0.1.0.\n";
     for (unsigned block = 1; block < static_cast<unsigned>(Block::List); ++block) {
         std::map<std::string_view, const Keyword*> rows;
         for (const auto& keyword : keywords())
