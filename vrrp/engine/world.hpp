@@ -34,7 +34,7 @@ class Observer {
   public:
     virtual ~Observer() = default;
     virtual void state_changed(const ipc::InstanceStateChange& change) = 0;
-    /// A peer can cause these as often as it likes.
+    /// A peer can cause LowerPriorityHeard as often as it likes.
     virtual void happened(const ipc::InstanceEvent& event) = 0;
     virtual void log(const LogLine& line) = 0;
     /// After each piece of work: when the engine's tick() is due next; nullopt: no timer runs.

@@ -26,6 +26,19 @@ TEST(Scripts, AreSplitAsAShellWouldWithoutItsOperators) {
     EXPECT_THAT(notify("\"/a/b.sh \\\"x y\\\" z\\ w\"").argv, ElementsAre("/a/b.sh", "x y", "z w"));
 }
 
+// keepalived ends its VRRP process before it comes to the scripts, and exits with 5.
+TEST(Scripts, OfVrrpAreNoViolationWhereAnInterfaceIsMissing) {
+    const std::string scripts = "vrrp_script a {\nscript /bin/true\n}\n";
+    EXPECT_EQ(read(scripts + instance("track_script {\na\n}"), machine()).exit_status(), 6);
+    const std::string body =
+        "vrrp_instance B {\ninterface eth9\nvirtual_router_id 9\n"
+        "virtual_ipaddress {\n10.0.0.9\n}\n}\n";
+    const Parsed parsed = read(scripts + instance("track_script {\na\n}") + body, machine());
+    EXPECT_EQ(parsed.exit_status(), 5);
+    EXPECT_THAT(findings(parsed),
+                testing::Contains("2:8 warning: scripts run, but script security is not enabled"));
+}
+
 TEST(Scripts, MayNameUserAndGroup) {
     const Script script = notify("\"/a/b.sh one\" www www-data");
     EXPECT_THAT(script.argv, ElementsAre("/a/b.sh", "one"));

@@ -47,6 +47,27 @@ TEST(ServiceTable, StartsWithEveryRealUpAsKeepalivedDoes) {
     EXPECT_TRUE(reals(table)[1].alive);
 }
 
+TEST(ServiceTable, FlagsByNumberAreThoseOfTheHashes) {
+    auto config = two_reals();
+    auto& server = config.virtual_servers[0];
+    const auto built = [&] {
+        ServiceTable table;
+        table.configure(config);
+        return table.desired().at(kKey);
+    };
+    server.flag_1 = true;
+    server.scheduler = std::string("sh");
+    EXPECT_TRUE(built().hash_fallback);
+    EXPECT_FALSE(built().hash_port);
+    server.flag_1 = false;
+    server.flag_2 = true;
+    server.scheduler = std::string("mh");
+    EXPECT_FALSE(built().hash_fallback);
+    EXPECT_TRUE(built().hash_port);
+    server.scheduler = std::string("wrr");
+    EXPECT_FALSE(built().hash_port);
+}
+
 TEST(ServiceTable, HandsSchedulerAndThresholdsOn) {
     auto config = two_reals();
     config.virtual_servers[0].scheduler = std::string("sed");
