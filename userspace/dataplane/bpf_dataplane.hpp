@@ -5,10 +5,12 @@
 
 #include "userspace/dataplane/dataplane.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,9 @@ struct Options {
     std::uint32_t flow_table_size = 1U << 20;  ///< slots; rounded up to a power of two
     /// Throw away what is pinned there (detaching it, losing its connections) and begin anew.
     bool fresh = false;
+    /// Seed of the flow hash of new maps. For tests, which then share sets alike in each run; none:
+    /// random and secret, as it must be where strangers choose the keys.
+    std::optional<std::array<std::uint64_t, 2>> flow_seed;
     /// Receives libbpf's own messages; none: they are dropped. One for the whole process: the last
     /// one given counts.
     std::function<void(LibbpfLevel, std::string_view)> libbpf_log;

@@ -219,7 +219,10 @@ Result<BpfObject> BpfObject::open(const Options& options) {
                         .any_port_keys = 0,
                         .reserved = 0};
         // Secret and new for each table: it decides which flows share a set.
-        if (::getrandom(object.meta_.seed, sizeof object.meta_.seed, 0) != sizeof object.meta_.seed)
+        if (options.flow_seed)
+            std::ranges::copy(*options.flow_seed, object.meta_.seed);
+        else if (::getrandom(object.meta_.seed, sizeof object.meta_.seed, 0) !=
+                 sizeof object.meta_.seed)
             return fail_errno(errno, "no random numbers");
     }
     if (auto loaded = object.load(options); !loaded) {
