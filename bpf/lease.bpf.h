@@ -17,6 +17,19 @@ static __always_inline int lease_held(void)
 	       bpf_ktime_get_ns() <= *(const volatile __u64 *)&lease->until_ns;
 }
 
+/* Is this node MASTER of the virtual router? */
+static __always_inline int is_master(__u32 vrid, __u32 family)
+{
+	__u32 zero = 0;
+	struct vipd_lease *lease = bpf_map_lookup_elem(&vipd_lease, &zero);
+	__u32 word = vipd_router_word(vrid, family);
+
+	barrier_var(word); /* or clang masks ahead of what it bounds */
+	word &= VIPD_ROUTER_WORDS - 1;
+	return lease && (*(const volatile __u32 *)&lease->masters[word] &
+			 VIPD_ROUTER_BIT(vrid)) != 0;
+}
+
 /* Has this node become MASTER a moment ago? */
 static __always_inline int settling(void)
 {

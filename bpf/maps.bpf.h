@@ -165,6 +165,13 @@ struct {
 } vipd_interfaces SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, VIPD_MAX_STATIONS);
+	__type(key, struct vipd_station_key);
+	__type(value, struct vipd_station);
+} vipd_stations SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);

@@ -80,14 +80,32 @@ static __always_inline int mac_equal(const __u8 *a, const __u8 *b)
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
 }
 
-/*
- * Is the frame addressed to the interface that it came in by? A switch floods
- * what it has not learned; two directors that took up each other's frames would
- * pass them to and fro until the TTL ran out.
+/* Is it to the MAC of a virtual router that this node is MASTER of? Not static:
+ * out of the way, and off the stack, of all other frames.
  */
-static __always_inline int for_this_station(const struct ethhdr *eth,
-					    __u32 ifindex)
+__noinline int for_virtual_router(struct xdp_md *ctx)
 {
+	struct cursor c = frame_cursor(ctx);
+	struct vipd_station_key key = {.ifindex = ctx->ingress_ifindex};
+	struct ethhdr *eth = c.pos;
+	struct vipd_station *station;
+
+	if ((void *)(eth + 1) > c.end)
+		return 0;
+	__builtin_memcpy(key.mac, eth->h_dest, ETH_ALEN);
+	station = bpf_map_lookup_elem(&vipd_stations, &key);
+	return station && is_master(station->vrid, station->family);
+}
+
+/*
+ * Is the frame addressed to the interface that it came in by, or to a virtual
+ * router there? A switch floods what it has not learned; two directors that
+ * took up each other's frames would pass them to and fro until the TTL ran out.
+ */
+static __always_inline int for_this_station(struct xdp_md *ctx,
+					    const struct ethhdr *eth)
+{
+	__u32 ifindex = ctx->ingress_ifindex;
 	__u32 i;
 
 	for (i = 0; i < VIPD_INTERFACE_PROBES; i++) {
@@ -98,7 +116,8 @@ static __always_inline int for_this_station(const struct ethhdr *eth,
 		if (!known || !known->ifindex)
 			break;
 		if (known->ifindex == ifindex)
-			return mac_equal(eth->h_dest, known->mac);
+			return mac_equal(eth->h_dest, known->mac) ||
+			       for_virtual_router(ctx);
 	}
 	return 1;
 }

@@ -111,7 +111,7 @@ static __always_inline int frame_is_for_us(struct xdp_md *ctx)
 	struct cursor c = frame_cursor(ctx);
 	struct ethhdr *eth = parse_ethhdr(&c);
 
-	return eth && for_this_station(eth, ctx->ingress_ifindex);
+	return eth && for_this_station(ctx, eth);
 }
 
 #endif

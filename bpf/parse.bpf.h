@@ -81,6 +81,7 @@ struct link {
 #define VIPD_PACKET_DF 0x4U    /* IPv4: not to be cut */
 #define VIPD_PACKET_FIRST 0x8U /* the first fragment of more */
 #define VIPD_PACKET_LATER 0x10U /* a later one, without an L4 header */
+#define VIPD_PACKET_ND 0x20U	/* IPv6 neighbour discovery */
 
 /* A packet in values, too: where its headers stand in the frame. Offsets are
  * bounded by a mask where they are used, since the verifier does not follow

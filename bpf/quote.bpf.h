@@ -88,7 +88,10 @@ struct neighbour_solicitation {
 	union vipd_addr target;
 };
 
+/* Neighbour discovery's types: 133 to 137. */
+#define VIPD_ND_FIRST 133
 #define VIPD_ND_SOLICIT 135
+#define VIPD_ND_LAST 137
 
 /* RFC 4861: as ARP requests, see arp.bpf.h. */
 static __always_inline __u32 solicitation_verdict(const struct cursor *c,
@@ -119,6 +122,8 @@ __noinline __u32 parse_icmp6(struct xdp_md *ctx, struct packet *p)
 	icmp = c.pos + x.at;
 	if ((void *)(icmp + 1) > c.end)
 		return VIPD_PASS_ICMP;
+	if (icmp->type >= VIPD_ND_FIRST && icmp->type <= VIPD_ND_LAST)
+		p->flags |= VIPD_PACKET_ND;
 	if (icmp->type == VIPD_ND_SOLICIT)
 		return solicitation_verdict(&c, icmp);
 	if (!icmp6_is_error(icmp->type))

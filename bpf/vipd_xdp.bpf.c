@@ -277,12 +277,44 @@ static __always_inline __u32 handle(struct xdp_md *ctx, struct packet *p)
 	return serve(ctx, p, service, home);
 }
 
+/*
+ * RFC 9568, 6.4.3 and 8.3.1: with no_accept a master takes nothing that is for
+ * a VIP but neighbour discovery. What is passed would reach the local stack.
+ */
+__noinline __u32 accepted(const struct packet *p, __u32 verdict)
+{
+	struct vipd_claim_key key = {};
+	struct vipd_claim *claim;
+
+	if (!p || p->flags & VIPD_PACKET_ND)
+		return verdict;
+	if (verdict != VIPD_PASS_NO_SERVICE && verdict != VIPD_PASS_ICMP &&
+	    verdict != VIPD_PASS_PROTOCOL && verdict != VIPD_PASS_FRAGMENT)
+		return verdict;
+	key.address = p->segment.key.vip;
+	key.family = p->segment.key.family;
+	claim = bpf_map_lookup_elem(&vipd_claims, &key);
+	if (claim && claim->refused && is_master(claim->vrid, key.family))
+		return VIPD_DROP_NOT_ACCEPTED;
+	return verdict;
+}
+
+static __always_inline int vips_are_refused(void)
+{
+	const struct vipd_meta *meta = meta_get();
+
+	return meta && VIPD_READ_ONCE(meta->refused_vips);
+}
+
 SEC("xdp")
 int vipd_ingress(struct xdp_md *ctx)
 {
 	struct packet p = {.action = XDP_DROP};
 	__u32 verdict = handle(ctx, &p);
 
+	if (verdict >= VIPD_PASS_NO_SERVICE && verdict <= VIPD_PASS_FRAGMENT &&
+	    vips_are_refused())
+		verdict = accepted(&p, verdict);
 	stats_verdict(verdict, p.segment.frame_len);
 	if (verdict >= VIPD_PASS_NO_SERVICE &&
 	    verdict <= VIPD_PASS_OTHER_STATION)

@@ -14,6 +14,13 @@
 
 namespace vipd {
 
+/// For which addresses an interface answers ARP; the sysctls of these names.
+struct ArpSettings {
+    std::uint32_t ignore = 0;  ///< arp_ignore; 0: for any of this host, 1: for its own
+    std::uint32_t filter = 0;  ///< arp_filter; 1: only where a reply to the sender leaves by it
+    bool operator==(const ArpSettings&) const = default;
+};
+
 /// One network interface as netlink describes it.
 struct Link {
     int index = 0;
@@ -23,11 +30,26 @@ struct Link {
     bool up = false;       ///< IFF_UP
     bool running = false;  ///< IFF_RUNNING: carrier and operationally up
     bool loopback = false;
-    bool router = false;        ///< forwards IPv6 that arrives here
-    bool promotes = false;      ///< promote_secondaries: of IPv4 addresses
-    int vlan_parent = 0;        ///< a VLAN of this interface; 0: it is none
-    std::uint16_t vlan_id = 0;  ///< of 802.1Q; 0 for any other tag
+    bool router = false;    ///< forwards IPv6 that arrives here
+    bool promotes = false;  ///< promote_secondaries: of IPv4 addresses
+    ArpSettings arp;
+    std::string kind;           ///< "vlan", "macvlan" ...; empty: none, as of a network card
+    int parent = 0;             ///< of these two and ipvlan: what it is on; 0: nothing
+    std::uint16_t vlan_id = 0;  ///< of a VLAN of 802.1Q; 0 for any other tag
     bool operator==(const Link&) const = default;
+};
+
+/// A device of a virtual router on another interface: with a MAC of its own (macvlan), or sharing
+/// that of the interface (ipvlan).
+struct VirtualLink {
+    enum class Kind : std::uint8_t { Macvlan, Ipvlan };
+    enum class Mode : std::uint8_t { Private, Bridge, Vepa };
+    Kind kind = Kind::Macvlan;
+    Mode mode = Mode::Private;  ///< what it has to do with others on the same interface
+    std::string name;
+    MacAddress mac{};         ///< of a macvlan
+    std::uint32_t group = 0;  ///< link group
+    bool operator==(const VirtualLink&) const = default;
 };
 
 /// An address on an interface.
@@ -79,6 +101,14 @@ class Links {
     /// The interface's promote_secondaries: does another IPv4 address of a subnet stay when the
     /// first one of it is removed?
     virtual Result<> set_promotes(int ifindex, bool promotes) = 0;
+
+    /// Makes the device on the interface `parent`, with no address of its own, for one use: it
+    /// answers ARP for its addresses alone, and takes what comes back by the parent.
+    virtual Result<> add_virtual_link(int parent, const VirtualLink& link) = 0;
+    virtual Result<> set_up(int ifindex) = 0;
+    /// Removes a device; success also if it is not there.
+    virtual Result<> remove_link(int ifindex) = 0;
+    virtual Result<> set_arp(int ifindex, const ArpSettings& settings) = 0;
 
     /// How `destination` would be reached now.
     virtual Result<Route> route_to(const IpAddress& destination) = 0;

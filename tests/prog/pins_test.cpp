@@ -302,13 +302,14 @@ TEST_F(PinsTest, EveryMapIsPinnedUnderAShortNameOfItsOwnAndReadableInBtf) {
             info.type == BPF_MAP_TYPE_RINGBUF || info.type == BPF_MAP_TYPE_ARRAY_OF_MAPS;
         EXPECT_TRUE(typed || untypable) << name;
     }
-    EXPECT_EQ(names, (std::set<std::string>{"vipd_answers",    "vipd_changes",  "vipd_claims",
-                                            "vipd_cursors",    "vipd_flows",    "vipd_fragments",
-                                            "vipd_interfaces", "vipd_lease",    "vipd_loads",
-                                            "vipd_match",      "vipd_meta",     "vipd_nat_reals",
-                                            "vipd_notes",      "vipd_real_cfg", "vipd_real_st",
-                                            "vipd_reals",      "vipd_rings",    "vipd_service_st",
-                                            "vipd_services",   "vipd_verdicts", "vipd_wanted"}));
+    EXPECT_EQ(names,
+              (std::set<std::string>{
+                  "vipd_answers",  "vipd_changes",    "vipd_claims",     "vipd_cursors",
+                  "vipd_flows",    "vipd_fragments",  "vipd_interfaces", "vipd_lease",
+                  "vipd_loads",    "vipd_match",      "vipd_meta",       "vipd_nat_reals",
+                  "vipd_notes",    "vipd_real_cfg",   "vipd_real_st",    "vipd_reals",
+                  "vipd_rings",    "vipd_service_st", "vipd_services",   "vipd_stations",
+                  "vipd_verdicts", "vipd_wanted"}));
 }
 
 TEST_F(PinsTest, NoBpfFileSystemIsOneSentenceThatSaysWhatToDo) {

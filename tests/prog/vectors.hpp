@@ -65,6 +65,8 @@ PacketSpec udp(std::uint16_t port, std::string payload = "query");
 PacketSpec v6(PacketSpec spec);
 PacketSpec with(PacketSpec spec, const std::function<void(PacketSpec&)>& change);
 
+/// Neighbour discovery (RFC 4861) about the target, 135: a solicitation.
+Bytes solicitation(const std::string& target, std::uint8_t type = 135);
 /// The frame as real server `n` gets it, directly or in a tunnel from this host.
 Bytes to_real(const Bytes& frame, int n, const std::vector<std::uint16_t>& tags = {});
 Bytes in_tunnel(const Bytes& frame,

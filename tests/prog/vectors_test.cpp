@@ -35,11 +35,11 @@ class VectorTest : public ProgramTest {
         resolve(8);
         resolve_vlan(9, kVlan);
         ASSERT_NO_FATAL_FAILURE(make_clients_link());
-        const std::vector<IpAddress> claims{ip(kVip), ip(kVip6)};
+        const std::vector<dataplane::Claim> claims{{ip(kVip), 51}, {ip(kVip6), 51}};
         ASSERT_TRUE(plane->set_claims(claims));
 
         for (const bool v6 : {false, true}) {
-            const auto of = [&](PacketSpec spec) { return v6 ? testing::v6(spec) : spec; };
+            const auto of = [&](const PacketSpec& spec) { return v6 ? testing::v6(spec) : spec; };
             model::Service down = one(kDown, 1, v6);
             put(down);
             EXPECT_EQ(run(of(tcp(kDown))).verdict, "forwarded_dr");
@@ -151,6 +151,12 @@ TEST_F(VectorTest, EveryVerdictIsReached) {
     midway.from_port = 9;
     midway.tcp_flags = kAck;
     reached.insert(run(midway).verdict);
+    const std::vector<dataplane::Claim> refused{{ip(kVip), 51, true}};
+    ASSERT_TRUE(plane->set_claims(refused));
+    change_lease([](vipd_lease& lease) {
+        lease.masters[vipd_router_word(51, VIPD_FAMILY_V4)] = VIPD_ROUTER_BIT(51);
+    });
+    reached.insert(run(tcp(8080)).verdict);
     const auto verdicts = plane->verdicts();
     for (const auto& verdict : *verdicts)
         EXPECT_TRUE(reached.contains(std::string(verdict.name))) << verdict.name;
@@ -192,7 +198,7 @@ TEST_F(VectorTest, AnswersAreLimitedForEachCpu) {
     };
     std::set<std::uint32_t> seen;
     std::uint64_t sent = 0;
-    while (verdict_count("drop_too_big") == 0 && sent < 20 * VIPD_ANSWERS) {
+    while (verdict_count("drop_too_big") == 0 && sent < std::uint64_t{20} * VIPD_ANSWERS) {
         for (int i = 0; i < 100; ++i, ++sent) {
             LIBBPF_OPTS(bpf_test_run_opts, test);
             test.data_in = frame.data();
@@ -275,7 +281,7 @@ TEST_F(VectorTest, TtlAndChecksumAgreeForEveryHeader) {
         PacketSpec spec = tcp(kDr);
         spec.id = static_cast<std::uint16_t>(id);
         const Bytes packet = build(spec);
-        const unsigned sum = static_cast<unsigned>(packet[24] << 8 | packet[25]);
+        const auto sum = static_cast<unsigned>(packet[24] << 8 | packet[25]);
         if (wanted.erase(sum) == 0) continue;
         ASSERT_EQ(difference(routed(packet, real_mac(1), kRouterMac), run(packet).bytes), "")
             << sum;
@@ -311,7 +317,7 @@ TEST_F(VectorTest, CountsPacketsBytesAndConnections) {
     EXPECT_FALSE(plane->counters(service(999, 0).key));
 }
 
-PacketSpec nat_reply(std::uint8_t flags) {
+static PacketSpec nat_reply(std::uint8_t flags) {
     PacketSpec reply = tcp(kKnownClient, flags);
     reply.from = real_address(8);
     reply.from_port = kNatPort;
@@ -389,7 +395,7 @@ TEST_F(VectorTest, NatChecksumsAgreeForEveryPacket) {
             p.payload[0] = static_cast<char>(i >> 8);
             p.payload[1] = static_cast<char>(i);
         };
-        for (PacketSpec spec : {tcp(kNat, kAck), udp(kDnsNat)}) {
+        for (const PacketSpec& spec : {tcp(kNat, kAck), udp(kDnsNat)}) {
             const bool datagram = spec.protocol == Protocol::Udp;
             for (const bool six : {false, true}) {
                 const PacketSpec in = with(six ? v6(spec) : spec, change);
@@ -416,10 +422,97 @@ TEST_F(VectorTest, LeaseDecidesWhetherArpRequestsArePassed) {
     set_lease(UINT64_MAX);
     EXPECT_EQ(verdict(), "pass_arp");
     set_lease(0);
-    const std::vector<IpAddress> others{ip("10.0.0.200")};
+    const std::vector<dataplane::Claim> others{{ip("10.0.0.200")}};
     ASSERT_TRUE(plane->set_claims(others));
     EXPECT_EQ(verdict(), "pass_arp") << "no longer claimed";
     EXPECT_EQ(run(build(ArpSpec{.target = "10.0.0.200"})).verdict, "drop_arp_no_lease");
+}
+
+// use_vmac: frames to a virtual router's MAC are for its master.
+TEST_F(VectorTest, AVirtualRoutersMacIsForItsMaster) {
+    const PacketSpec other = tcp(kDr);
+    ASSERT_TRUE(plane->set_interface_mac(1, other.to_mac));
+    const MacAddress mac{0x00, 0x00, 0x5e, 0x00, 0x01, 0xa5};
+    for (const bool six : {false, true}) {
+        PacketSpec spec = six ? v6(tcp(kDr)) : tcp(kDr);
+        spec.to_mac = mac;
+        const std::vector<dataplane::Station> stations{
+            {1, mac, 0xa5, six ? Family::V6 : Family::V4}};
+        const auto master_of = [&](std::uint32_t vrid, std::uint32_t family) {
+            change_lease([&](vipd_lease& lease) {
+                std::ranges::fill(lease.masters, 0);
+                if (vrid != 0)
+                    lease.masters[vipd_router_word(vrid, family)] = VIPD_ROUTER_BIT(vrid);
+            });
+            return run(spec).verdict;
+        };
+        const std::uint32_t family = six ? VIPD_FAMILY_V6 : VIPD_FAMILY_V4;
+        EXPECT_EQ(master_of(0xa5, family), "pass_other_station") << "nobody has said whose it is";
+        ASSERT_TRUE(plane->set_stations(stations));
+        EXPECT_EQ(master_of(0xa5, family), "forwarded_dr");
+        EXPECT_EQ(master_of(0xa4, family), "pass_other_station");
+        EXPECT_EQ(master_of(0xa5, six ? VIPD_FAMILY_V4 : VIPD_FAMILY_V6), "pass_other_station");
+        EXPECT_EQ(master_of(0, family), "pass_other_station");
+        spec.to_mac = other.to_mac;
+        EXPECT_EQ(master_of(0, family), "forwarded_dr");
+        const std::vector<dataplane::Station> elsewhere{{2, mac, 0xa5, stations[0].family}};
+        ASSERT_TRUE(plane->set_stations(elsewhere));
+        spec.to_mac = mac;
+        EXPECT_EQ(master_of(0xa5, family), "pass_other_station");
+    }
+}
+
+// no_accept: RFC 9568, 6.1 and 8.3.1. What is for a service is forwarded all the same.
+TEST_F(VectorTest, AMasterThatAcceptsNothingDropsWhatIsForNoService) {
+    set_lease(UINT64_MAX);
+    struct Case {
+        const char* what;
+        Bytes frame;
+        bool refused;
+    };
+    const auto is_master = [&](bool master) {
+        change_lease([&](vipd_lease& lease) {
+            for (const std::uint32_t family : {VIPD_FAMILY_V4, VIPD_FAMILY_V6})
+                lease.masters[vipd_router_word(51, family)] = master ? VIPD_ROUTER_BIT(51) : 0;
+        });
+    };
+    const auto to = [](PacketSpec spec, const char* address) {
+        spec.to = address;
+        return spec;
+    };
+    std::vector<Case> cases{
+        {"TCP", build(tcp(8080)), true},
+        {"UDP", build(udp(8080)), true},
+        {"TCP, IPv6", build(v6(tcp(8080))), true},
+        {"a service", build(tcp(kDr)), false},
+        {"another address", build(to(tcp(8080), "10.0.0.9")), false},
+        {"ARP", build(ArpSpec{}), false},
+        {"neighbour solicitation", solicitation(kVip6), false},
+    };
+    for (const bool six : {false, true}) {
+        Bytes echo = build(six ? v6(tcp(8080)) : tcp(8080));
+        echo.at(six ? 20 : 23) = six ? 58 : 1;
+        echo.at(six ? 54 : 34) = six ? 128 : 8;
+        if (!six) fix_ip_checksum(echo);
+        cases.push_back({"echo", echo, true});
+        Bytes other = build(six ? v6(tcp(8080)) : tcp(8080));
+        other.at(six ? 20 : 23) = 89;
+        if (!six) fix_ip_checksum(other);
+        cases.push_back({"OSPF", other, true});
+    }
+    for (const bool refused : {false, true}) {
+        const std::vector<dataplane::Claim> claims{{ip(kVip), 51, refused},
+                                                   {ip(kVip6), 51, refused}};
+        ASSERT_TRUE(plane->set_claims(claims));
+        for (const bool master : {false, true}) {
+            is_master(master);
+            for (const Case& one : cases) {
+                SCOPED_TRACE(one.what);
+                const bool dropped = run(one.frame).verdict == "drop_not_accepted";
+                EXPECT_EQ(dropped, one.refused && refused && master);
+            }
+        }
+    }
 }
 
 TEST_F(VectorTest, StoppedVipdPassesItsServicesOnceItsTimeIsOver) {
@@ -437,7 +530,7 @@ TEST_F(VectorTest, StoppedVipdPassesItsServicesOnceItsTimeIsOver) {
 
 TEST(Verdicts, NamesAreUniqueAndSpeakOfWhatTheyDo) {
     std::set<std::string> names;
-    const auto check = [&](std::string name, std::string doc) {
+    const auto check = [&](const std::string& name, const std::string& doc) {
         EXPECT_TRUE(names.insert(name).second) << name;
         EXPECT_FALSE(doc.empty()) << name;
     };

@@ -25,13 +25,15 @@ void extend(PacketSpec& spec, std::uint8_t type, std::uint8_t units = 0, unsigne
     put(spec.extensions, Bytes(4U + units * 8U));
 }
 
-PacketSpec extended(std::vector<std::uint8_t> types, std::uint16_t port = kDr) {
+PacketSpec extended(const std::vector<std::uint8_t>& types, std::uint16_t port = kDr) {
     PacketSpec spec = v6(tcp(port));
     for (const std::uint8_t type : types) extend(spec, type);
     return spec;
 }
 
-Bytes solicitation(const std::string& target, std::uint8_t type = 135) {
+}  // namespace
+
+Bytes solicitation(const std::string& target, std::uint8_t type) {
     Bytes data;
     put(data, ip(target).bytes());
     put(data, Bytes{1, 1, 2, 0, 0, 0, 0, 2});
@@ -40,8 +42,6 @@ Bytes solicitation(const std::string& target, std::uint8_t type = 135) {
                     {},
                     icmp_packet("fe80::7", "ff02::1:ff00:100", type, 0, 0, data, 255, 0));
 }
-
-}  // namespace
 
 void add_v6(Vectors& to) {
     const auto change = [](void (*f)(PacketSpec&), PacketSpec spec = v6(tcp(kDr))) {

@@ -128,7 +128,8 @@ class FakeDataplane final : public dataplane::Dataplane {
     }
 
     const std::map<IpAddress, dataplane::NextHop>& next_hops() const { return next_hops_; }
-    const std::vector<IpAddress>& claims() const { return claims_; }
+    const std::vector<dataplane::Claim>& claims() const { return claims_; }
+    const std::vector<dataplane::Station>& stations() const { return stations_; }
     std::size_t sweeps() const { return sweeps_; }
     std::size_t store_calls() const { return store_calls_; }
 
@@ -274,9 +275,13 @@ class FakeDataplane final : public dataplane::Dataplane {
             if (const auto flow = find(key)) refresh(*flow);
     }
 
-    Result<> set_claims(std::span<const IpAddress> vips) override {
+    Result<> set_claims(std::span<const dataplane::Claim> vips) override {
         if (auto ok = call("set_claims " + std::to_string(vips.size())); !ok) return ok;
         claims_.assign(vips.begin(), vips.end());
+        return {};
+    }
+    Result<> set_stations(std::span<const dataplane::Station> stations) override {
+        stations_.assign(stations.begin(), stations.end());
         return {};
     }
     int lease_fd() const override { return lease_.get(); }
@@ -340,7 +345,8 @@ class FakeDataplane final : public dataplane::Dataplane {
     std::map<ServiceKey, dataplane::PacketCounters> service_counters_;
     std::map<std::pair<ServiceKey, Endpoint>, dataplane::PacketCounters> real_counters_;
     std::vector<dataplane::VerdictCount> verdicts_;
-    std::vector<IpAddress> claims_;
+    std::vector<dataplane::Claim> claims_;
+    std::vector<dataplane::Station> stations_;
 
     // Slots like those of the real table, so that a scan by cursor behaves alike.
     std::vector<std::optional<Slot>> slots_;

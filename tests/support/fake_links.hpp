@@ -115,6 +115,42 @@ class FakeLinks final : public Links {
         table.at(ifindex).promotes = promotes;
         return {};
     }
+    Result<> add_virtual_link(int parent, const VirtualLink& link) override {
+        if (auto ok = enter("add_virtual_link " + link.name + " " + std::to_string(parent)); !ok)
+            return ok;
+        if (!table.contains(parent)) return fail_errno(ENODEV, "add virtual link");
+        Link& made = add_link(table.rbegin()->first + 1, link.name);
+        made.kind = link.kind == VirtualLink::Kind::Macvlan ? "macvlan" : "ipvlan";
+        made.parent = parent;
+        made.mac = link.kind == VirtualLink::Kind::Macvlan ? link.mac : table.at(parent).mac;
+        made.up = made.running = false;
+        announce({LinkEvent::Kind::Link, made.index, {}, false});
+        return {};
+    }
+    Result<> set_up(int ifindex) override {
+        if (auto ok = enter("set_up " + std::to_string(ifindex)); !ok) return ok;
+        if (!table.contains(ifindex)) return fail_errno(ENODEV, "set up");
+        table.at(ifindex).up = table.at(ifindex).running = true;
+        announce({LinkEvent::Kind::Link, ifindex, {}, false});
+        return {};
+    }
+    Result<> remove_link(int ifindex) override {
+        if (auto ok = enter("remove_link " + std::to_string(ifindex)); !ok) return ok;
+        if (table.erase(ifindex) == 0) return {};
+        std::erase_if(assigned, [&](const LinkAddress& a) { return a.ifindex == ifindex; });
+        announce({LinkEvent::Kind::Link, ifindex, {}, true});
+        return {};
+    }
+    Result<> set_arp(int ifindex, const ArpSettings& settings) override {
+        if (auto ok =
+                enter("set_arp " + std::to_string(ifindex) + " " + std::to_string(settings.ignore) +
+                      " " + std::to_string(settings.filter));
+            !ok)
+            return ok;
+        if (!table.contains(ifindex)) return fail_errno(ENODEV, "arp_ignore");
+        table.at(ifindex).arp = settings;
+        return {};
+    }
     Result<Route> route_to(const IpAddress& destination) override {
         if (auto ok = enter("route_to " + destination.to_string()); !ok)
             return fail(std::move(ok.error()));

@@ -317,14 +317,14 @@ std::vector<Keyword> table() {
         "vrrp_rt_priority", "vrrp_rlimit_rttime", "vrrp_rlimit_rtime", "checker_priority",
         "checker_rt_priority", "checker_rlimit_rttime", "checker_rlimit_rtime", "process_name",
         "vrrp_process_name", "checker_process_name", "lvs_process_name",
-        "min_auto_priority_delay");
+        "min_auto_priority_delay", "vmac_prefix", "vmac_addr_prefix");
     flags(NotYet, kGlobal,
         "use_symlink_paths",
         "set_supplementary_groups", "rs_init_notifies",
         "reload_repeat");
     single(NotYet, kGlobal,
         "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
-        "vmac_prefix", "vmac_addr_prefix", "reload_time_file", "config_save_dir",
+        "reload_time_file", "config_save_dir",
         "iproute_usr_dir", "iproute_etc_dir");
     no_effect("BFD runs in the vrrp process", kGlobal,
         "bfd_priority", "bfd_rt_priority", "bfd_rlimit_rttime", "bfd_rlimit_rtime",
@@ -363,12 +363,12 @@ std::vector<Keyword> table() {
         "native_ipv6", "track_src_ip", "unicast_fault_no_peer", "check_unicast_src",
         "v3_checksum_as_v2", "lower_prio_no_advert", "higher_prio_send_advert",
         "owner_ignore_adverts", "timer_expired_backup", "thread_timer_expired",
-        "promote_secondaries", "accept");
+        "promote_secondaries", "accept", "no_accept", "use_vmac_addr", "vmac_xmit_base");
     single(Done, kVrrp, "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat");
-    flags(NotYet, kVrrp,
-        "old_unicast_checksum", "use_vmac_addr", "vmac_xmit_base", "no_accept");
+    flags(NotYet, kVrrp, "old_unicast_checksum");
     single(NotYet, kVrrp, "vrf", "kernel_rx_buf_size");
-    any(NotYet, kVrrp, "use_vmac", "use_ipvlan");
+    any(Done, kVrrp, "use_vmac");
+    any(NotYet, kVrrp, "use_ipvlan");
     flags(Done, in(SyncGroup), "sync_group_tracking_weight");
     single(NotYet, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");
     single(Done, in(TrackFile), "file");

@@ -12,6 +12,7 @@ namespace vipd::config {
 namespace {
 
 constexpr std::size_t kMaxRemarks = 1000;
+constexpr std::uint8_t kOwnerPriority = 255;
 
 class Remarks {
   public:
@@ -123,6 +124,13 @@ void lint_instances(const Config& config, Remarks& remarks) {
             remarks.add(instance.dont_track_primary.at,
                         fmt::format("vrrp_instance '{}' stays MASTER with its interface down",
                                     instance.name));
+        if (!*instance.accept && !instance.accept.set && *instance.priority != kOwnerPriority)
+            remarks.add(instance.strict.set ? instance.strict.at : instance.at,
+                        fmt::format("strict mode: while vrrp_instance '{}' is MASTER, what is for "
+                                    "one of its addresses and for no virtual_server is dropped, "
+                                    "also ping",
+                                    instance.name),
+                        "say accept, with version 3");
     }
 }
 

@@ -120,7 +120,7 @@ class VipLine {
                                                                : nullptr;
         if (to == nullptr) return false;
         // No address of ours waits for duplicate address detection.
-        if (to != &vip_.no_track && to != &vip_.nodad) not_yet(word);
+        if (to != &vip_.no_track && to != &vip_.nodad && to != &vip_.use_vmac) not_yet(word);
         *to = true;
         return true;
     }

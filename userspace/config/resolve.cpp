@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What only the whole file can tell: inherited values, names that refer to other blocks, values
 // that exclude one another, interfaces of this machine.
+#include "userspace/config/made_devices.hpp"
 #include "userspace/config/parser.hpp"
 
 #include <fmt/format.h>
@@ -129,8 +130,6 @@ void settle_authentication(Parsing& parsing, VrrpInstance& instance) {
     instance.auth_pass.set = false;  // as if none had been given, but with its place
 }
 
-/// keepalived drops by nftables or iptables what comes to the addresses of a master that does not
-/// accept; here nothing does.
 void settle_accept(Parsing& parsing, VrrpInstance& instance) {
     const bool owner = *instance.priority == 255;
     if (*instance.strict && !instance.accept.set) instance.accept.value = false;
@@ -138,16 +137,6 @@ void settle_accept(Parsing& parsing, VrrpInstance& instance) {
         complain(parsing, instance.accept, "accept does not go with strict mode and version 2");
         instance.accept.value = false;
     }
-    if (*instance.accept || owner) return;
-    const Location at = instance.accept.set   ? instance.accept.at
-                        : instance.strict.set ? instance.strict.at
-                                              : instance.at;
-    parsing.reporter.warning(
-        parsing.reporter.word_at(at),
-        fmt::format("{} must not accept packets to its addresses, but vipd does not drop them: "
-                    "while it is master, what is for no virtual_server reaches this host, as with "
-                    "accept",
-                    quoted(instance.name)));
 }
 
 /// RFC 3768: whole seconds up to 255; RFC 5798: centiseconds up to 40.95 s.
@@ -170,10 +159,7 @@ void settle_interval(Parsing& parsing, VrrpInstance& instance) {
 
 /// An instance is of the family of its first address.
 bool is_v6(const VrrpInstance& instance) {
-    if (!instance.virtual_ipaddress.empty())
-        return instance.virtual_ipaddress.front().prefix.address.is_v6();
-    if (!instance.unicast_peers.empty()) return instance.unicast_peers.front()->is_v6();
-    return *instance.native_ipv6;
+    return family_of(instance) == Family::V6;
 }
 
 void settle_addresses(Parsing& parsing, VrrpInstance& instance) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/control/forwarding.hpp"
 
+#include "userspace/config/made_devices.hpp"
 #include "userspace/sched/ring.hpp"
 
 #include <fmt/format.h>
@@ -79,8 +80,25 @@ dataplane::NextHop to_dataplane(const net::NextHop& hop) {
     return out;
 }
 
+constexpr std::uint8_t kOwnerPriority = 255;
+
 /// What IPVS's daemons send by default; both versions are understood.
 constexpr std::uint8_t kIpvsSyncVersion = 1;
+
+// With `lease off` they are answered for ever, but may be refused nevertheless.
+std::vector<dataplane::Claim> claims_of(const config::Config& config) {
+    std::vector<dataplane::Claim> claims;
+    for (const auto& instance : config.instances) {
+        const bool refused = !*instance.accept && *instance.priority != kOwnerPriority;
+        if (!*config.vipd.lease_enabled && !refused) continue;
+        for (const auto* list : {&instance.virtual_ipaddress, &instance.virtual_ipaddress_excluded})
+            for (const auto& vip : *list)
+                claims.push_back({.address = vip.prefix.address,
+                                  .vrid = *instance.virtual_router_id,
+                                  .refused = refused});
+    }
+    return claims;
+}
 
 std::string node_id_of(const config::Config& config) {
     std::array<char, 65> host{};
@@ -136,11 +154,11 @@ Forwarding::Wanted Forwarding::wanted_interfaces() const {
         const auto same = [&](const Link& link) { return link.index == index; };
         return std::find_if(links->begin(), links->end(), same);
     };
-    // Frames of a VLAN are seen on the interface below it, tags and all; a VLAN's own has no XDP.
+    // Frames of a VLAN are seen on the interface below it, tags and all, and so are those of a
+    // virtual router's device; their own have no XDP.
     const auto add_link = [&](Link link) {
-        for (int below = 0; links && link.vlan_parent != 0 && below < 2; ++below)
-            if (const auto parent = by_index(link.vlan_parent); parent != links->end())
-                link = *parent;
+        for (int below = 0; links && link.parent != 0 && below < 2; ++below)
+            if (const auto parent = by_index(link.parent); parent != links->end()) link = *parent;
         wanted[link.name] = {link.index, link.name, link.mac};
     };
     const auto add = [&](const std::string& name) {
@@ -206,6 +224,7 @@ void Forwarding::attach_wanted() {
                              result->native ? "native" : "generic"));
         }
     }
+    set_stations();
     // What could not be asked about is not gone: on_second() asks again.
     if (!wanted.complete) interfaces_due_ = true;
     for (const auto& attached : dataplane_->attached()) {
@@ -220,6 +239,23 @@ void Forwarding::attach_wanted() {
             before == attach_errors_.end() || before->second != error)
             say_(true, fmt::format("cannot forward on {}: {}", name, error));
     attach_errors_ = std::move(errors);
+}
+
+void Forwarding::set_stations() {
+    std::vector<dataplane::Station> stations;
+    const auto devices = config::made_devices(config_);
+    for (std::size_t at = 0; at < devices.size(); ++at) {
+        const auto& instance = config_.instances[at];
+        for (const auto& device : devices[at]) {
+            const auto parent = links_.link_by_name(device.parent);
+            if (!parent || device.link.kind != VirtualLink::Kind::Macvlan) continue;
+            stations.push_back({.ifindex = parent->parent != 0 ? parent->parent : parent->index,
+                                .mac = device.link.mac,
+                                .vrid = *instance.virtual_router_id,
+                                .family = config::family_of(instance)});
+        }
+    }
+    if (auto told = dataplane_->set_stations(stations); !told) say_(true, told.error().message);
 }
 
 Result<> Forwarding::check(const config::Config& config) {
@@ -240,11 +276,10 @@ Result<> Forwarding::configure(const config::Config& config, bool claim) {
             "no interface to forward on" +
             (reasons.empty() ? std::string("; name one in vipd { interfaces ... }") : reasons));
     }
-    std::vector<IpAddress> claims;
-    if (claim && *config.vipd.lease_enabled)
-        for (const auto& instance : config.instances)
-            for (const auto& vip : instance.virtual_ipaddress) claims.push_back(vip.prefix.address);
-    if (auto claimed = dataplane_->set_claims(claims); !claimed) return claimed;
+    if (auto claimed =
+            dataplane_->set_claims(claim ? claims_of(config) : std::vector<dataplane::Claim>{});
+        !claimed)
+        return claimed;
     // Forwarding has gone on from an earlier daemon only for a while; now there is one again.
     if (auto unlimited = dataplane_->set_forwarding_end(std::nullopt); !unlimited) return unlimited;
     if (!pumping_) {

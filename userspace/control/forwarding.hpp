@@ -97,6 +97,7 @@ class Forwarding {
     };
     Wanted wanted_interfaces() const;
     void attach_wanted();
+    void set_stations();
     void renew_mac(int ifindex);
     void work_off_hops();
     Result<> configure_sync(const config::Config& config);

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <limits>
@@ -45,6 +46,16 @@ void Lease::settle(TimePoint now) {
     std::atomic_ref(at_->settle_until_ns)
         .store(static_cast<std::uint64_t>(now.time_since_epoch().count()) + time,
                std::memory_order_relaxed);
+}
+
+void Lease::set_masters(std::span<const vrrp::RouterId> routers) {
+    std::array<std::uint32_t, VIPD_ROUTER_WORDS> words{};
+    for (const vrrp::RouterId& router : routers)
+        words[vipd_router_word(router.vrid,
+                               router.family == Family::V6 ? VIPD_FAMILY_V6 : VIPD_FAMILY_V4)] |=
+            VIPD_ROUTER_BIT(router.vrid);
+    for (std::size_t at = 0; at < words.size(); ++at)
+        std::atomic_ref(at_->masters[at]).store(words[at], std::memory_order_relaxed);
 }
 
 }  // namespace vipd::daemon

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "userspace/base/fd.hpp"
+#include "vrrp/engine/settings.hpp"
 
 #include <vipd/abi/base.h>
 #include <vipd/error.hpp>
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 namespace vipd::daemon {
 
@@ -23,6 +25,8 @@ class Lease {
     void renew_for_ever();
     /// This node has just become MASTER: see vipd_lease::settle_ns.
     void settle(TimePoint now);
+    /// The virtual routers that this node is master of: see vipd_lease::masters.
+    void set_masters(std::span<const vrrp::RouterId> routers);
 
   private:
     struct Unmap {

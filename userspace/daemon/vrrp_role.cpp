@@ -237,7 +237,10 @@ bool VrrpRole::tell(const ipc::Message& message) {
 }
 
 void VrrpRole::state_changed(const ipc::InstanceStateChange& change) {
-    if (lease_ && change.state == ipc::VrrpState::Master) lease_->settle(monotonic_now());
+    if (lease_) {
+        lease_->set_masters(engine_->masters());
+        if (change.state == ipc::VrrpState::Master) lease_->settle(monotonic_now());
+    }
     untold_.tell(change.instance, change, [this](const auto& message) { return tell(message); });
 }
 
@@ -385,6 +388,7 @@ void VrrpRole::on_start(Fd lease_map) {
     // Before the first VIP is there: from then on it must be answered for.
     restart_lease_timer();
     engine_->start(monotonic_now());
+    if (lease_) lease_->set_masters(engine_->masters());
 }
 
 // --- lease -------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/daemon/vrrp_settings.hpp"
 
+#include "userspace/config/made_devices.hpp"
 #include "userspace/daemon/routing_settings.hpp"
 
 #include <algorithm>
@@ -122,13 +123,6 @@ void add_tracking(const config::Config& config, const Owner& from, vrrp::Instanc
     with_definition(config.bfd_instances, from.track_bfds, objects(ipc::TrackerKind::Bfd));
 }
 
-Family family_of(const config::VrrpInstance& from) {
-    if (!from.virtual_ipaddress.empty())
-        return from.virtual_ipaddress.front().prefix.address.family();
-    if (!from.unicast_peers.empty()) return from.unicast_peers.front()->family();
-    return *from.native_ipv6 ? Family::V6 : Family::V4;
-}
-
 vrrp::UnicastPeer to_peer(const config::VrrpInstance& from, const IpAddress& address) {
     vrrp::UnicastPeer peer{.address = address};
     for (const auto& limits : from.unicast_peer_ttls) {
@@ -155,12 +149,32 @@ void add_way(const config::GlobalDefs& global,
     to.group = config::multicast_group(global, from, to.family == Family::V6);
 }
 
-vrrp::InstanceSettings to_instance(const config::Config& config, const config::VrrpInstance& from) {
+void add_vips(const config::VrrpInstance& from,
+              const std::vector<config::MadeDevice>& devices,
+              vrrp::InstanceSettings& to) {
+    const auto add = [&](const config::VipAddress& vip, bool excluded) {
+        to.vips.push_back(to_vip(vip, excluded));
+        if (const auto* device = config::device_of(from, devices, vip))
+            to.vips.back().device = device->link.name;
+    };
+    for (const auto& vip : from.virtual_ipaddress) add(vip, false);
+    for (const auto& vip : from.virtual_ipaddress_excluded) add(vip, true);
+    for (const auto& device : devices) to.devices.push_back({device.parent, device.link});
+    const bool own = from.device.kind != config::VirtualDevice::Kind::None;
+    if (own && !*from.vmac_xmit_base) to.device = devices.front().link.name;
+    // Without `all` it is for the devices alone.
+    if (*from.garp_extra_if_all || !devices.empty()) to.garp_extra_interval = *from.garp_extra_if;
+    to.garp_extra_all = *from.garp_extra_if_all;
+}
+
+vrrp::InstanceSettings to_instance(const config::Config& config,
+                                   const config::VrrpInstance& from,
+                                   const std::vector<config::MadeDevice>& devices) {
     vrrp::InstanceSettings to;
     to.name = from.name;
     to.interface = *from.interface;
     to.vrid = *from.virtual_router_id;
-    to.family = family_of(from);
+    to.family = config::family_of(from);
     to.policy = policy_of(config.global, from);
     if (*from.version == 2 && !from.auth_pass->empty()) {
         to.auth = vrrp::make_auth_pass(*from.auth_pass);
@@ -168,13 +182,10 @@ vrrp::InstanceSettings to_instance(const config::Config& config, const config::V
     }
     add_way(config.global, from, to);
     to.plain_checksum = *from.v3_checksum_as_v2;
-    for (const auto& vip : from.virtual_ipaddress) to.vips.push_back(to_vip(vip, false));
-    for (const auto& vip : from.virtual_ipaddress_excluded) to.vips.push_back(to_vip(vip, true));
+    add_vips(from, devices, to);
     to.routing = routing_items(from.virtual_routes, from.virtual_rules);
     to.dont_track_primary = *from.dont_track_primary;
     to.promote_secondaries = *from.promote_secondaries;
-    // Without `all` it is for the interfaces that use_vmac makes alone.
-    if (*from.garp_extra_if_all) to.garp_extra_interval = *from.garp_extra_if;
     for (const auto& group : config.track_groups)
         if (std::ranges::any_of(group.members,
                                 [&](const auto& name) { return *name == from.name; }))
@@ -230,8 +241,9 @@ vrrp::StaticGroup static_group(const config::Config& config, const std::string& 
 
 vrrp::EngineSettings vrrp_settings(const config::Config& config, const Moment& moment) {
     vrrp::EngineSettings settings;
-    for (const auto& instance : config.instances)
-        settings.instances.push_back(to_instance(config, instance));
+    const auto devices = config::made_devices(config);
+    for (std::size_t at = 0; at < config.instances.size(); ++at)
+        settings.instances.push_back(to_instance(config, config.instances[at], devices[at]));
     for (const auto& group : config.sync_groups) {
         vrrp::GroupSettings to{group.name, {}};
         for (const auto& member : group.members) to.members.push_back(*member);

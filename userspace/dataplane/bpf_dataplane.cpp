@@ -25,6 +25,11 @@ constexpr std::array<std::string_view, VIPD_VERDICT_COUNT> kVerdictNames = {
 constexpr std::array<std::string_view, VIPD_NOTE_COUNT> kNoteNames = {VIPD_NOTES(VIPD_NAME)};
 #undef VIPD_NAME
 
+std::string which(const model::Service& service, const model::Real& real) {
+    return "virtual_server " + service.key.to_string() + ": real_server " +
+           real.endpoint.to_string();
+}
+
 Result<> check(const model::Service& service) {
     const std::string name = service.key.to_string();
     if (service.key.protocol != Protocol::Tcp && service.key.protocol != Protocol::Udp)
@@ -32,14 +37,11 @@ Result<> check(const model::Service& service) {
                     " is not forwarded yet");
     std::set<Endpoint> seen;
     for (const model::Real& real : service.reals) {
-        const std::string real_name = real.endpoint.to_string();
         if (real.endpoint.address.family() != service.key.endpoint.address.family() &&
             real.method != model::Method::Tunnel)
-            return fail("virtual_server " + name + ": real_server " + real_name +
-                        " is of another address family");
+            return fail(which(service, real).append(" is of another address family"));
         if (!seen.insert(real.endpoint).second)
-            return fail("virtual_server " + name + ": real_server " + real_name +
-                        " stands there twice");
+            return fail(which(service, real).append(" stands there twice"));
     }
     return {};
 }
@@ -90,27 +92,6 @@ Result<AttachedInterface> BpfDataplane::attach(int ifindex,
 
 Result<> BpfDataplane::detach(int ifindex) {
     return links_.detach(ifindex);
-}
-
-Result<> BpfDataplane::set_interface_mac(int ifindex, const MacAddress& mac) {
-    const auto index = static_cast<std::uint32_t>(ifindex);
-    const auto known = map_array<vipd_interface>(object_, "vipd_interfaces", VIPD_INTERFACES);
-    if (!known) return fail(known.error());
-    const auto interfaces = attached();
-    for (std::uint32_t probe = 0; probe < VIPD_INTERFACE_PROBES; ++probe) {
-        const std::uint32_t key = (index + probe) % VIPD_INTERFACES;
-        const vipd_interface& entry = (*known)[key];
-        // The place of an interface that is no longer attached may be taken over.
-        const bool taken =
-            entry.ifindex != index && std::ranges::any_of(interfaces, [&](const auto& other) {
-                return static_cast<std::uint32_t>(other.ifindex) == entry.ifindex;
-            });
-        if (taken) continue;
-        vipd_interface value{.ifindex = index, .mac = {}, .reserved = 0};
-        std::ranges::copy(mac, value.mac);
-        return map_update(object_, "vipd_interfaces", key, value);
-    }
-    return fail("interface " + std::to_string(ifindex) + ": no place in vipd_interfaces");
 }
 
 std::vector<AttachedInterface> BpfDataplane::attached() const {
@@ -490,25 +471,6 @@ Result<> BpfDataplane::set_settle_time(Nanos time) {
 Result<> BpfDataplane::report_half_open(TimePoint until) {
     return write_lease(&vipd_lease::half_open_until_ns,
                        static_cast<std::uint64_t>(until.time_since_epoch().count()));
-}
-
-Result<> BpfDataplane::set_claims(std::span<const IpAddress> vips) {
-    auto present = map_keys<vipd_claim_key>(object_, "vipd_claims");
-    if (!present) return fail(present.error());
-    const auto key_of = [](const IpAddress& address) {
-        return vipd_claim_key{
-            .address = to_abi(address), .family = abi_family(address), .reserved = {}};
-    };
-    for (const IpAddress& vip : vips) {
-        if (auto added = map_update(object_, "vipd_claims", key_of(vip), vipd_claim{.claimed = 1});
-            !added)
-            return added;
-    }
-    for (const vipd_claim_key& key : *present) {
-        if (std::ranges::find(vips, from_abi(key.address, key.family)) != vips.end()) continue;
-        if (auto gone = map_delete(object_, "vipd_claims", key); !gone) return gone;
-    }
-    return {};
 }
 
 }  // namespace vipd::dataplane

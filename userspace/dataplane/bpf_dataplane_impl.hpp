@@ -62,7 +62,8 @@ class BpfDataplane final : public Dataplane {
     }
     void sweep(Seconds round, const std::function<void(const Flow&)>& refresh) override;
 
-    Result<> set_claims(std::span<const IpAddress> vips) override;
+    Result<> set_claims(std::span<const Claim> vips) override;
+    Result<> set_stations(std::span<const Station> stations) override;
     std::uint32_t abi_version() const override { return VIPD_ABI_VERSION; }
     Result<> set_forwarding_end(const std::optional<TimePoint>& end) override;
     Result<> set_settle_time(Nanos time) override;

@@ -217,7 +217,7 @@ Result<BpfObject> BpfObject::open(const Options& options) {
                         .services_epoch = 0,
                         .nat_reals = 0,
                         .any_port_keys = 0,
-                        .reserved = 0};
+                        .refused_vips = 0};
         // Secret and new for each table: it decides which flows share a set.
         if (options.flow_seed)
             std::ranges::copy(*options.flow_seed, object.meta_.seed);
@@ -249,7 +249,9 @@ Result<> BpfObject::load(const Options& options) {
         if (!name.starts_with("vipd_") || name.find('.') != std::string::npos) continue;
         const std::string path = options.pin_dir + "/" + name;
         if (const std::string wrong = mismatch(map, path); !wrong.empty())
-            return fail(incompatible(options.pin_dir, "map " + name + " has another " + wrong));
+            return fail(incompatible(
+                options.pin_dir,
+                std::string("map ").append(name).append(" has another ").append(wrong)));
         ::bpf_map__set_pin_path(map, path.c_str());
     }
     if (const int error = vipd_xdp::load(skeleton_.get()); error != 0) {
@@ -264,6 +266,11 @@ Result<> BpfObject::load(const Options& options) {
 Result<> BpfObject::services_changed(std::uint32_t any_port_keys) {
     meta_.any_port_keys = any_port_keys;
     if (++meta_.services_epoch == 0) meta_.services_epoch = 1;
+    return map_update(*this, "vipd_meta", std::uint32_t{0}, meta_);
+}
+
+Result<> BpfObject::set_refused_vips(std::uint32_t vips) {
+    meta_.refused_vips = vips;
     return map_update(*this, "vipd_meta", std::uint32_t{0}, meta_);
 }
 

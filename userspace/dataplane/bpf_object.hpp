@@ -33,6 +33,8 @@ class BpfObject {
     Result<> services_changed(std::uint32_t any_port_keys);
     /// How many entries vipd_nat_reals has.
     Result<> set_nat_reals(std::uint32_t reals);
+    /// How many entries of vipd_claims are refused.
+    Result<> set_refused_vips(std::uint32_t vips);
     int program() const;
     /// -1 for a name that is no map's.
     int map(const std::string& name) const;

@@ -82,6 +82,23 @@ struct AttachedInterface {
     bool adopted = false;  ///< was attached already when this daemon came
 };
 
+/// A VIP of a virtual router of this node.
+struct Claim {
+    IpAddress address;
+    std::uint8_t vrid = 0;
+    bool refused = false;  ///< no_accept: as master, what is for no service is dropped
+    bool operator==(const Claim&) const = default;
+};
+
+/// The MAC of a virtual router (use_vmac) on an interface.
+struct Station {
+    int ifindex = 0;
+    MacAddress mac{};
+    std::uint8_t vrid = 0;
+    Family family = Family::V4;
+    bool operator==(const Station&) const = default;
+};
+
 /// One line of the verdict list with its count.
 struct VerdictCount {
     std::string_view name;
@@ -103,6 +120,9 @@ class Dataplane {
     /// taken, so tell it before attach() and after each change.
     virtual Result<> set_interface_mac(int ifindex, const MacAddress& mac) = 0;
     virtual std::vector<AttachedInterface> attached() const = 0;
+    /// The MACs of virtual routers on attached interfaces, all of them: frames to one are for this
+    /// host, too, while it is the router's master (the vrrp process says so, see lease_fd()).
+    virtual Result<> set_stations(std::span<const Station>) { return {}; }
 
     /// Applies one change whole or not at all.
     virtual Result<> apply(const model::Change& change) = 0;
@@ -195,10 +215,10 @@ class Dataplane {
 
     /// The VIPs of this node's instances. Requests (ARP) for one of them are dropped by the XDP
     /// program once the lease has run out; other addresses are never touched.
-    virtual Result<> set_claims(std::span<const IpAddress> vips) = 0;
+    virtual Result<> set_claims(std::span<const Claim> vips) = 0;
     /// A map that can be mapped shared, whose first u64 is CLOCK_MONOTONIC nanoseconds until which
-    /// the claims hold; UINT64_MAX: for ever. The vrrp process renews it. Borrowed, not to be
-    /// closed.
+    /// the claims hold; UINT64_MAX: for ever. The vrrp process renews it, and writes there which
+    /// virtual routers it is master of (struct vipd_lease). Borrowed, not to be closed.
     virtual int lease_fd() const = 0;
 };
 

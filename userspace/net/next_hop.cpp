@@ -94,9 +94,12 @@ Result<const Link*> NextHopTracker::link(int ifindex) {
     return at == table_.end() ? nullptr : &at->second;
 }
 
-bool NextHopTracker::one_tag(const Link& out) const {
-    const auto parent = table_.find(out.vlan_parent);
-    return out.vlan_id != 0 && parent != table_.end() && parent->second.vlan_parent == 0;
+// Sent on the interface below, without or with one tag.
+bool NextHopTracker::fits(const Link& out) const {
+    if (out.parent == 0) return true;
+    const auto parent = table_.find(out.parent);
+    return parent != table_.end() && parent->second.parent == 0 &&
+           (out.kind != "vlan" || out.vlan_id != 0);
 }
 
 void NextHopTracker::lose(Entry& entry, std::string reason) {
@@ -138,8 +141,8 @@ void NextHopTracker::look(const IpAddress& address, Entry& entry, TimePoint now)
         entry.ifindex = 0;
         entry.neighbour = {};
         entry.probe = TimePoint::max();
-    } else if ((*out)->vlan_parent != 0 && !one_tag(**out)) {
-        lose_way(entry, "interface " + (*out)->name + " takes another tag than one of 802.1Q", now);
+    } else if (!fits(**out)) {
+        lose_way(entry, "interface " + (*out)->name + " takes more than one tag of 802.1Q", now);
     } else {
         look_neighbour(address, *route, **out, entry, now);
     }
@@ -168,7 +171,7 @@ void NextHopTracker::look_neighbour(
                  (entry.failed ? " does not answer" : " is not resolved"));
         return;
     }
-    entry.hop = NextHop{.ifindex = out.vlan_parent != 0 ? out.vlan_parent : route.ifindex,
+    entry.hop = NextHop{.ifindex = out.parent != 0 ? out.parent : route.ifindex,
                         .destination = *mac,
                         .source = out.mac,
                         .mtu = route.mtu != 0 ? std::min(route.mtu, out.mtu) : out.mtu,

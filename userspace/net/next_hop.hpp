@@ -92,7 +92,7 @@ class NextHopTracker {
     Result<const Link*> link(int ifindex);
     void look_all(TimePoint when);
     /// A VLAN of an interface that is none itself.
-    bool one_tag(const Link& out) const;
+    bool fits(const Link& out) const;
 
     Links& links_;
     std::map<IpAddress, Entry> entries_;

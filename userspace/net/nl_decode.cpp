@@ -112,9 +112,10 @@ LinkAttributes::Policy link_policy() {
     return policy;
 }
 
-// IFLA_AF_SPEC > family > its settings: an array of numbers. Is the one at `place` not 0?
-bool setting_is_on(const nlattr* families, int family, int settings, std::size_t place) {
-    if (families == nullptr) return false;
+// IFLA_AF_SPEC > family > its settings: an array of numbers. The one at `place`; 0: it is not
+// there.
+std::uint32_t setting(const nlattr* families, int family, int settings, std::size_t place) {
+    if (families == nullptr) return 0;
     const auto child = [](const nlattr* of, int type) {
         return nla_find(static_cast<const nlattr*>(nla_data(of)), nla_len(of), type);
     };
@@ -122,14 +123,15 @@ bool setting_is_on(const nlattr* families, int family, int settings, std::size_t
     const nlattr* array = of_family == nullptr ? nullptr : child(of_family, settings);
     std::uint32_t value = 0;
     const std::size_t at = place * sizeof value;
-    if (array == nullptr || static_cast<std::size_t>(nla_len(array)) < at + sizeof value)
-        return false;
+    if (array == nullptr || static_cast<std::size_t>(nla_len(array)) < at + sizeof value) return 0;
     std::memcpy(&value, static_cast<const std::uint8_t*>(nla_data(array)) + at, sizeof value);
-    return value != 0;
+    return value;
 }
 
 constexpr std::size_t kForwardingV6 = 0;
 constexpr std::size_t kPromotesV4 = IPV4_DEVCONF_PROMOTE_SECONDARIES - 1;
+constexpr std::size_t kArpIgnoreV4 = IPV4_DEVCONF_ARP_IGNORE - 1;
+constexpr std::size_t kArpFilterV4 = IPV4_DEVCONF_ARPFILTER - 1;
 
 using LinkInfo = Attributes<IFLA_INFO_MAX>;
 LinkInfo::Policy link_info_policy() {
@@ -148,13 +150,16 @@ VlanInfo::Policy vlan_info_policy() {
     return policy;
 }
 
-Result<> read_vlan(const LinkAttributes& attributes, Link& link) {
+Result<> read_kind(const LinkAttributes& attributes, Link& link) {
     auto info = LinkInfo::parse_nested(attributes.at(IFLA_LINKINFO), link_info_policy());
     if (!info) return fail(std::move(info.error()));
-    if (info->string(IFLA_INFO_KIND) != "vlan") return {};
+    link.kind = info->string(IFLA_INFO_KIND);
+    // Of a veth it is the other end.
+    if (link.kind == "vlan" || link.kind == "macvlan" || link.kind == "ipvlan")
+        link.parent = static_cast<int>(attributes.u32(IFLA_LINK));
+    if (link.kind != "vlan") return {};
     auto vlan = VlanInfo::parse_nested(info->at(IFLA_INFO_DATA), vlan_info_policy());
     if (!vlan) return fail(std::move(vlan.error()));
-    link.vlan_parent = static_cast<int>(attributes.u32(IFLA_LINK));
     if (vlan->u16(IFLA_VLAN_PROTOCOL) == htons(ETH_P_8021Q)) link.vlan_id = vlan->u16(IFLA_VLAN_ID);
     return {};
 }
@@ -273,9 +278,13 @@ Result<Link> decode_link(const nlmsghdr& message) {
     link.running = (header.ifi_flags & IFF_RUNNING) != 0;
     link.loopback = (header.ifi_flags & IFF_LOOPBACK) != 0;
     const nlattr* families = attributes->at(IFLA_AF_SPEC);
-    link.router = setting_is_on(families, AF_INET6, IFLA_INET6_CONF, kForwardingV6);
-    link.promotes = setting_is_on(families, AF_INET, IFLA_INET_CONF, kPromotesV4);
-    if (auto vlan = read_vlan(*attributes, link); !vlan) return fail(std::move(vlan.error()));
+    const auto setting_v4 = [&](std::size_t place) {
+        return setting(families, AF_INET, IFLA_INET_CONF, place);
+    };
+    link.router = setting(families, AF_INET6, IFLA_INET6_CONF, kForwardingV6) != 0;
+    link.promotes = setting_v4(kPromotesV4) != 0;
+    link.arp = {.ignore = setting_v4(kArpIgnoreV4), .filter = setting_v4(kArpFilterV4)};
+    if (auto kind = read_kind(*attributes, link); !kind) return fail(std::move(kind.error()));
     return link;
 }
 

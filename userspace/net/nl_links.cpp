@@ -2,6 +2,7 @@
 #include "userspace/net/nl_links.hpp"
 
 #include "userspace/net/nl_decode.hpp"
+#include "userspace/net/nl_device.hpp"
 #include "userspace/net/nl_socket.hpp"
 
 #include <array>
@@ -43,6 +44,10 @@ class NlLinks final : public Links {
     Result<> add_address(const LinkAddress& address) override;
     Result<> remove_address(const LinkAddress& address) override;
     Result<> set_promotes(int ifindex, bool promotes) override;
+    Result<> add_virtual_link(int parent, const VirtualLink& link) override;
+    Result<> set_up(int ifindex) override;
+    Result<> remove_link(int ifindex) override;
+    Result<> set_arp(int ifindex, const ArpSettings& settings) override;
     Result<Route> route_to(const IpAddress& destination) override;
     Result<std::optional<MacAddress>> neighbour(int ifindex, const IpAddress& address) override;
     Result<> probe_neighbour(int ifindex, const IpAddress& address) override;
@@ -162,22 +167,60 @@ Result<> NlLinks::remove_address(const LinkAddress& address) {
 }
 
 Result<> NlLinks::set_promotes(int ifindex, bool promotes) {
-    // IFLA_AF_SPEC > AF_INET > IFLA_INET_CONF > the setting by its number
-    struct {
-        nlattr family{sizeof(nlattr) * 3 + sizeof(std::uint32_t), AF_INET};
-        nlattr settings{sizeof(nlattr) * 2 + sizeof(std::uint32_t), IFLA_INET_CONF};
-        nlattr setting{sizeof(nlattr) + sizeof(std::uint32_t), IPV4_DEVCONF_PROMOTE_SECONDARIES};
-        std::uint32_t value = 0;
-    } spec;
-    spec.value = promotes ? 1 : 0;
-    ifinfomsg header{};
-    header.ifi_index = ifindex;
-    auto request = make_request(RTM_SETLINK, 0, header);
-    request.put(IFLA_AF_SPEC, &spec, sizeof spec);
-    auto result = requests_.transact(request);
+    auto result = requests_.transact(
+        set_ipv4_settings(ifindex, {{IPV4_DEVCONF_PROMOTE_SECONDARIES, promotes ? 1U : 0U}}));
     if (!result)
         return fail(std::move(result.error())
                         .in("promote_secondaries of interface " + std::to_string(ifindex)));
+    return {};
+}
+
+Result<> NlLinks::add_virtual_link(int parent, const VirtualLink& link) {
+    const std::string context = "make device " + link.name;
+    if (link.name.empty() || link.name.size() > kMaxName) return fail_errno(EINVAL, context);
+    auto made = requests_.transact(new_virtual_link(parent, link));
+    if (!made) return fail(std::move(made.error()).in(context));
+    const auto device = link_by_name(link.name);
+    if (!device) return fail(Error(device.error()).in(context));
+    // The way back to who asks may be by the parent, and an owner's VIP is the parent's own.
+    auto set = requests_.transact(set_ipv4_settings(device->index,
+                                                    {{IPV4_DEVCONF_ARP_IGNORE, 1},
+                                                     {IPV4_DEVCONF_RP_FILTER, 0},
+                                                     {IPV4_DEVCONF_ACCEPT_LOCAL, 1},
+                                                     {IPV4_DEVCONF_PROMOTE_SECONDARIES, 1}}));
+    // A host without IPv6 refuses the second, and needs it not.
+    if (set) set = requests_.transact(set_no_ipv6_address(device->index));
+    if (!set && set.error().errnum != EAFNOSUPPORT) return fail(std::move(set.error()).in(context));
+    return {};
+}
+
+Result<> NlLinks::set_up(int ifindex) {
+    ifinfomsg header{};
+    header.ifi_index = ifindex;
+    header.ifi_flags = IFF_UP;
+    header.ifi_change = IFF_UP;
+    auto result = requests_.transact(make_request(RTM_SETLINK, 0, header));
+    if (!result)
+        return fail(std::move(result.error()).in("set up interface " + std::to_string(ifindex)));
+    return {};
+}
+
+Result<> NlLinks::remove_link(int ifindex) {
+    ifinfomsg header{};
+    header.ifi_index = ifindex;
+    auto result = requests_.transact(make_request(RTM_DELLINK, 0, header));
+    if (!result && result.error().errnum != ENODEV)
+        return fail(std::move(result.error()).in("remove interface " + std::to_string(ifindex)));
+    return {};
+}
+
+Result<> NlLinks::set_arp(int ifindex, const ArpSettings& settings) {
+    auto result = requests_.transact(set_ipv4_settings(
+        ifindex,
+        {{IPV4_DEVCONF_ARP_IGNORE, settings.ignore}, {IPV4_DEVCONF_ARPFILTER, settings.filter}}));
+    if (!result)
+        return fail(
+            std::move(result.error()).in("arp_ignore of interface " + std::to_string(ifindex)));
     return {};
 }
 

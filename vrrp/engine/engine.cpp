@@ -88,6 +88,8 @@ void Engine::configure(EngineSettings settings, TimePoint now) {
     if (started_) {
         read_interfaces(now);
         groups_.clear();
+        // VIPs may move to new devices, and from old ones, which refresh_all() removes.
+        use_devices(wanted, now);
         reload(std::move(wanted), now);
     } else {
         instances_.clear();
@@ -221,6 +223,7 @@ void Engine::stop(TimePoint now, bool keep_vips) {
     for (const auto& instance : instances_) instance->shutdown(now, keep_vips);
     instances_.clear();
     groups_.clear();
+    if (!keep_vips) use_devices({}, now);
     static_routing_.remove(statics_.routing);
     static_addresses_.remove(statics_.addresses);
     promotion_.use({});  // not before the addresses are gone: it is for their sake
@@ -407,7 +410,24 @@ void Engine::use_interfaces(TimePoint now) {
     world_.interfaces = std::move(links);
 }
 
+void Engine::use_devices(std::span<const InstanceSettings> further, TimePoint now) {
+    static constexpr int kRounds = 4;  // made, set up, there
+    std::vector<DeviceOn> wanted;
+    const auto want = [&](const InstanceSettings& settings) {
+        for (const DeviceOn& device : settings.devices)
+            if (std::ranges::find(wanted, device) == wanted.end()) wanted.push_back(device);
+    };
+    for (const auto& instance : instances_) want(instance->settings());
+    for (const InstanceSettings& settings : further) want(settings);
+    int round = 0;
+    for (; round < kRounds && virtual_links_.use(wanted); ++round) read_interfaces(now);
+    // A device made anew has no addresses, and the kernel does not say that they have gone.
+    if (round > 0)
+        for (const auto& instance : instances_) instance->verify_vips_soon(now);
+}
+
 void Engine::refresh_all(TimePoint now) {
+    use_devices({}, now);
     std::vector<IpAddress> vips;
     for (const auto& instance : instances_)
         for (const Vip& vip : instance->settings().vips) vips.push_back(vip.prefix.address);
@@ -459,6 +479,14 @@ const Engine::Group* Engine::group_of(const Instance& instance) const {
         for (const Instance* member : group.members)
             if (member == &instance) return &group;
     return nullptr;
+}
+
+std::vector<RouterId> Engine::masters() const {
+    std::vector<RouterId> masters;
+    for (const auto& instance : instances_)
+        if (instance->machine().state == State::Master)
+            masters.push_back({instance->settings().family, instance->settings().vrid});
+    return masters;
 }
 
 std::vector<ipc::InstanceReport> Engine::reports() const {

@@ -9,6 +9,7 @@
 #include "vrrp/engine/instance.hpp"
 #include "vrrp/engine/promotion.hpp"
 #include "vrrp/engine/settings.hpp"
+#include "vrrp/engine/virtual_links.hpp"
 #include "vrrp/engine/world.hpp"
 
 #include <array>
@@ -61,6 +62,8 @@ class Engine {
     std::optional<TimePoint> wake() const;
 
     std::vector<ipc::InstanceReport> reports() const;
+    /// The virtual routers that this host is master of now.
+    std::vector<RouterId> masters() const;
     /// Datagrams that belong to no instance, by reason.
     std::uint64_t unmatched(Reject reason) const {
         return unmatched_[static_cast<std::size_t>(reason)];
@@ -88,6 +91,8 @@ class Engine {
     void read_interfaces(TimePoint now);
     void use_interfaces(TimePoint now);
     void refresh_all(TimePoint now);
+    /// Makes the devices that the instances ask for, and those of `further`; removes others.
+    void use_devices(std::span<const InstanceSettings> further, TimePoint now);
     void settle(TimePoint now);
     /// After each piece of work: groups agree, then the log lines go out.
     void finish(TimePoint now);
@@ -99,6 +104,7 @@ class Engine {
     VipSet static_addresses_{world_};
     RoutingSet static_routing_{world_, "static"};
     Promotion promotion_{world_};
+    VirtualLinks virtual_links_{world_};
     std::vector<Link> kernel_links_;  ///< as netlink has told, without link_delays_
     LinkDelays link_delays_;
     std::optional<TimePoint> statics_at_;  ///< they are looked after then

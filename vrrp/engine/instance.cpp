@@ -208,7 +208,12 @@ void Instance::announce_elsewhere(TimePoint now) {
     std::set<int> told{ifindex_};
     for (const Vip& vip : settings_.vips) {
         const Link* link = vip_set_.link_of(vip);
-        if (link != nullptr && told.insert(link->index).second) first_of_each.push_back(vip);
+        if (link == nullptr) continue;
+        const bool made = std::ranges::any_of(settings_.devices, [&](const DeviceOn& device) {
+            return device.link.name == link->name;
+        });
+        if ((made || settings_.garp_extra_all) && told.insert(link->index).second)
+            first_of_each.push_back(vip);
     }
     announce(first_of_each, 1, now, false);
 }
@@ -401,8 +406,12 @@ void Instance::leave_port() {
     port_.reset();
 }
 
-void Instance::use_port(int ifindex, std::string& fault) {
-    const Port port{.ifindex = ifindex,
+// A device with the virtual router's MAC must listen, too: the kernel gives it alone what comes
+// from that MAC, and a copy of what comes from any other.
+void Instance::use_port(std::string& fault) {
+    const Link* device = settings_.device.empty() ? nullptr : world_.find(settings_.device);
+    if (!settings_.device.empty() && device == nullptr) return leave_port();
+    const Port port{.ifindex = device != nullptr ? device->index : ifindex_,
                     .family = settings_.family,
                     .protocol = settings_.ah ? kProtocolAh : kProtocolVrrp,
                     .group = settings_.group};
@@ -446,7 +455,10 @@ std::string Instance::look(std::span<const IpAddress> vips,
     if (settings_.needs_peer) fault = "it has no unicast_peer";
     if (settings_.track_source && settings_.source && !holds_source())
         fault = fmt::format("{} does not have {}", link->name, settings_.source.to_string());
-    use_port(ifindex_, fault);
+    for (const DeviceOn& device : settings_.devices)
+        if (const Link* made = world_.find(device.link.name); made == nullptr || !made->up)
+            fault = fmt::format("its device {} is missing or down", device.link.name);
+    use_port(fault);
 
     std::vector<Tracked> tracked;
     if (!settings_.dont_track_primary)

@@ -87,7 +87,7 @@ class Instance {
     void restore_vips(TimePoint now);
     void note(const Decoded& decoded);
     void reject(Reject reason, const IpAddress& source);
-    void use_port(int ifindex, std::string& fault);
+    void use_port(std::string& fault);
     void leave_port();
     const Link* resolve_interface() const;
     bool holds_source() const;

@@ -8,6 +8,7 @@
 
 #include <vipd/address.hpp>
 #include <vipd/ipc.hpp>
+#include <vipd/links.hpp>
 #include <vipd/routing.hpp>
 
 #include <cstdint>
@@ -26,6 +27,20 @@ struct Vip {
     bool excluded = false;   ///< held, but not named in the adverts; any family
     bool no_track = false;   ///< not put back when somebody removes it
     bool operator==(const Vip&) const = default;
+};
+
+/// One among the virtual routers of an interface.
+struct RouterId {
+    Family family = Family::V4;
+    std::uint8_t vrid = 0;
+    bool operator==(const RouterId&) const = default;
+};
+
+/// A device that is made for an instance: use_vmac, use_ipvlan.
+struct DeviceOn {
+    std::string parent;
+    VirtualLink link;
+    bool operator==(const DeviceOn&) const = default;
 };
 
 struct ScriptTrack {
@@ -78,6 +93,8 @@ struct InstanceSettings {
     bool track_source = false;    ///< in fault while no interface has `source`
     bool plain_checksum = false;  ///< see Advert
     std::vector<Vip> vips;
+    std::vector<DeviceOn> devices;  ///< that the VIPs, and `device`, may name
+    std::string device;             ///< that adverts go and come by; empty: the interface
     RoutingItems routing;
     std::vector<ScriptTrack> scripts;
     std::vector<InterfaceTrack> interfaces;
@@ -85,8 +102,9 @@ struct InstanceSettings {
     bool dont_track_primary = false;
     bool promote_secondaries = false;  ///< of its interface, while it runs there
     /// As master it announces so often one of its VIPs on each interface other than its own that
-    /// has any; 0: never.
+    /// has any, or on `devices` alone; 0: never.
     Nanos garp_extra_interval{0};
+    bool garp_extra_all = true;
     std::vector<std::string> track_groups;  ///< in fault with any of them
     Expected::AddressCheck address_check = Expected::AddressCheck::Note;
 };

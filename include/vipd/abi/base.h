@@ -13,11 +13,12 @@
 
 #include <linux/types.h>
 
-#define VIPD_ABI_VERSION 3
+#define VIPD_ABI_VERSION 4
 
 #define VIPD_MAX_SERVICES 4096
 #define VIPD_MAX_REALS 16384
 #define VIPD_MAX_CLAIMS 4096
+#define VIPD_MAX_STATIONS 1024
 
 /* No real server: in ring slots. */
 #define VIPD_NO_REAL 0xffffffffU
@@ -32,6 +33,9 @@ union vipd_addr {
 /* Values of the `family` members. */
 #define VIPD_FAMILY_V4 4
 #define VIPD_FAMILY_V6 6
+
+/* Of 32 virtual routers each: two families of 256. */
+#define VIPD_ROUTER_WORDS 16
 
 /*
  * Time in the flow table: CLOCK_MONOTONIC in ticks of 2^20 ns (1.05 ms), which
@@ -48,7 +52,7 @@ struct vipd_meta {
 	__u32 services_epoch; /* one more after each change to vipd_services */
 	__u32 nat_reals; /* entries of vipd_nat_reals; 0: nobody looks there */
 	__u32 any_port_keys; /* how many keys in there have port 0 */
-	__u32 reserved;
+	__u32 refused_vips;  /* how many of vipd_claims are refused */
 };
 
 /* vipd_claims: the VIPs that this node may answer ARP for. */
@@ -59,7 +63,10 @@ struct vipd_claim_key {
 };
 
 struct vipd_claim {
-	__u32 claimed; /* 1 */
+	__u8 vrid;    /* of the virtual router that it is an address of */
+	__u8 refused; /* 1: its master takes nothing that is for it (no_accept)
+		       */
+	__u16 reserved;
 };
 
 /*
@@ -72,6 +79,22 @@ struct vipd_claim {
 struct vipd_interface {
 	__u32 ifindex; /* 0: free */
 	__u8 mac[6];
+	__u16 reserved;
+};
+
+/*
+ * vipd_stations: MAC addresses of virtual routers (use_vmac), whose frames are
+ * for this host while it is their MASTER.
+ */
+struct vipd_station_key {
+	__u32 ifindex; /* an attached interface */
+	__u8 mac[6];
+	__u16 reserved;
+};
+
+struct vipd_station {
+	__u8 vrid;
+	__u8 family; /* VIPD_FAMILY_* */
 	__u16 reserved;
 };
 
@@ -117,7 +140,7 @@ struct vipd_neighbour {
 
 /*
  * vipd_lease, one entry, CLOCK_MONOTONIC. Mapped shared: the vrrp process
- * writes until_ns and settle_until_ns, core the others.
+ * writes until_ns, settle_until_ns and masters, core the others.
  */
 struct vipd_lease {
 	__u64 until_ns;		/* to here this host answers for its VIPs */
@@ -130,7 +153,18 @@ struct vipd_lease {
 	__u64 settle_ns;
 	__u64 settle_until_ns;
 	__u64 half_open_until_ns; /* to here they are news to peers, too */
+	/* The virtual routers that this host is MASTER of: bit VRID of the
+	 * first 256 for IPv4, of the others for IPv6; see vipd_router_word().
+	 */
+	__u32 masters[VIPD_ROUTER_WORDS];
 };
+
+#define VIPD_ROUTER_BIT(vrid) (1U << ((vrid) & 31U))
+
+static __always_inline __u32 vipd_router_word(__u32 vrid, __u32 family)
+{
+	return (family == VIPD_FAMILY_V6 ? 8U : 0U) + (vrid >> 5);
+}
 
 /* vipd_service_st, vipd_real_st. Bytes are those of the IP packet. Packets are
  * those to real servers; replies are seen with NAT only.

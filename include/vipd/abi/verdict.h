@@ -38,6 +38,7 @@
 	X(DROP_TOO_BIG, drop_too_big, "longer than the way to the real server allows, and not answered: without DF, or beyond 1000 answers a second on one CPU") \
 	X(DROP_NO_ROUTE, drop_no_route, "a reply whose client cannot be reached: no route, or forwarding is off (net.ipv4.ip_forward)") \
 	X(DROP_TABLE_FULL, drop_table_full, "a new NAT connection that found no place in the flow table") \
+	X(DROP_NOT_ACCEPTED, drop_not_accepted, "for a VIP with no_accept, and for no virtual service") \
 	X(DROP_NO_ROOM, drop_no_room, "no room in front of the packet for an outer header or a tag") \
 	X(DROP_ARP_NO_LEASE, drop_arp_no_lease, "ARP request for a VIP while the lease to claim it has run out") \
 	X(DROP_ND_NO_LEASE, drop_nd_no_lease, "neighbour solicitation for a VIP while the lease to claim it has run out")

@@ -93,9 +93,10 @@ def sysctl(namespace, **settings):
         + [f"{name.replace('__', '.')}={value}" for name, value in settings.items()])
 
 
-def addresses(namespace, device="eth0"):
-    """Addresses on the device, of both families."""
-    return [a["local"] for link in ip_json(namespace, f"addr show dev {device}")
+def addresses(namespace, device=None):
+    """Addresses on the device, or on all, of both families."""
+    return [a["local"] for link in ip_json(namespace,
+                                           f"addr show dev {device}" if device else "addr show")
             for a in link.get("addr_info", [])]
 
 

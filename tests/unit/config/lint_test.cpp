@@ -96,6 +96,13 @@ TEST(Lint, MasterThatDoesNotLookAtItsInterface) {
     EXPECT_THAT(remarks({instance("dont_track_primary\ntrack_interface {\nlo\n}")}), IsEmpty());
 }
 
+TEST(Lint, StrictModeThatTakesNothing) {
+    EXPECT_THAT(remarks({instance("version 3\nstrict_mode")}),
+                ElementsAre(HasSubstr("is dropped, also ping")));
+    EXPECT_THAT(remarks({instance("version 3\nstrict_mode\naccept")}), IsEmpty());
+    EXPECT_THAT(remarks({instance("no_accept")}), IsEmpty()) << "said by hand";
+}
+
 TEST(Lint, WeightsThatNeverHandOver) {
     const auto with = [](const std::string& weight, const std::string& priority) {
         return "vrrp_script s {\nscript \"/bin/s\"\nweight " + weight + "\n}\n" +

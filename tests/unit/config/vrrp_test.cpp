@@ -285,10 +285,10 @@ TEST(StrictMode, ClearsWhatRfcDoesNotHave) {
         read(instance("state MASTER\npriority 100\nstrict_mode\nauthentication {\nauth_pass a\n}"));
     EXPECT_FALSE(*only(parsed).initial_master);
     EXPECT_TRUE(only(parsed).auth_pass->empty());
-    EXPECT_EQ(parsed.diagnostics.size(), 3U);  // the third is about accept
+    EXPECT_EQ(parsed.diagnostics.size(), 2U);
 }
 
-TEST(Accept, IsTheDefaultUnlessInStrictModeAndNotAcceptingIsAWarning) {
+TEST(Accept, IsTheDefaultUnlessInStrictMode) {
     const auto said = [](const std::string& lines) {
         const Parsed parsed = read(instance(lines));
         std::vector<std::string> all;
@@ -302,12 +302,9 @@ TEST(Accept, IsTheDefaultUnlessInStrictModeAndNotAcceptingIsAWarning) {
     EXPECT_EQ(said("accept"), Said(true, {}));
     EXPECT_EQ(said("version 3\nstrict_mode\naccept"), Said(true, {}));
     EXPECT_EQ(said("priority 255\nstrict_mode").second, std::vector<std::string>{});
-    EXPECT_EQ(said("version 3\nstrict_mode"), Said(false, {"7:1 warning:"}));
-    EXPECT_EQ(said("version 2\nstrict_mode\naccept"),
-              Said(false, {"8:1 complaint:", "8:1 warning:"}));
-    // That vipd does not do it, and what happens then.
-    EXPECT_EQ(said("no_accept"), Said(false, {"6:1 warning:", "6:1 warning:"}));
-    EXPECT_EQ(said("priority 255\nno_accept").second.size(), 1U);
+    EXPECT_EQ(said("version 3\nstrict_mode"), Said(false, {}));
+    EXPECT_EQ(said("version 2\nstrict_mode\naccept"), Said(false, {"8:1 complaint:"}));
+    EXPECT_EQ(said("no_accept"), Said(false, {}));
 }
 
 TEST(TrackGroup, NamesInstancesThatExist) {

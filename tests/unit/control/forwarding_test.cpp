@@ -13,7 +13,7 @@ Endpoint at(const char* address, std::uint16_t port = 80) {
     return {*IpAddress::parse(address), port};
 }
 
-model::Service service(const char* vip, std::vector<const char*> reals) {
+model::Service service(const char* vip, const std::vector<const char*>& reals) {
     model::Service made;
     made.key = {at(vip), Protocol::Tcp};
     for (const char* address : reals) {
@@ -133,12 +133,45 @@ TEST_F(ForwardingTest, ClaimsTheVipsUntilItLeaves) {
     vip.prefix = *IpPrefix::parse("10.0.0.1/24");
     config_.instances[0].virtual_ipaddress.push_back(vip);
     ASSERT_TRUE(forwarding_->configure(config_, true));
-    EXPECT_EQ(plane_->claims(), std::vector<IpAddress>{*IpAddress::parse("10.0.0.1")});
+    const std::uint8_t vrid = *config_.instances[0].virtual_router_id;
+    EXPECT_EQ(plane_->claims(),
+              (std::vector<dataplane::Claim>{{*IpAddress::parse("10.0.0.1"), vrid, false}}));
+    config_.instances[0].accept.value = false;
+    config_.instances[0].virtual_ipaddress_excluded.push_back(vip);
+    config_.instances[0].virtual_ipaddress_excluded[0].prefix = *IpPrefix::parse("10.0.0.2/24");
+    ASSERT_TRUE(forwarding_->configure(config_, true));
+    EXPECT_EQ(plane_->claims(),
+              (std::vector<dataplane::Claim>{{*IpAddress::parse("10.0.0.1"), vrid, true},
+                                             {*IpAddress::parse("10.0.0.2"), vrid, true}}));
+    // An owner accepts in any case (RFC 9568, 6.1).
+    config_.instances[0].priority.value = 255;
+    ASSERT_TRUE(forwarding_->configure(config_, true));
+    EXPECT_FALSE(plane_->claims()[0].refused);
     forwarding_->leave(false);
     EXPECT_TRUE(plane_->claims().empty());
     // Without a vrrp process nobody would renew the lease, and the VIPs would go deaf.
     ASSERT_TRUE(forwarding_->configure(config_, false));
     EXPECT_TRUE(plane_->claims().empty());
+}
+
+TEST_F(ForwardingTest, TellsWhichMacsOfVirtualRoutersAreForThisHost) {
+    auto& instance = config_.instances[0];
+    instance.virtual_router_id.value = 51;
+    ASSERT_TRUE(forwarding_->configure(config_, false));
+    EXPECT_TRUE(plane_->stations().empty());
+    instance.device.kind = config::VirtualDevice::Kind::Macvlan;
+    ASSERT_TRUE(forwarding_->configure(config_, false));
+    const MacAddress mac{0x00, 0x00, 0x5e, 0x00, 0x01, 51};
+    EXPECT_EQ(plane_->stations(), (std::vector<dataplane::Station>{{2, mac, 51, Family::V4}}));
+    // Frames of a VLAN are seen on its parent.
+    links_.add_link(9, "eth1");
+    links_.table[2].kind = "vlan";
+    links_.table[2].parent = 9;
+    ASSERT_TRUE(forwarding_->configure(config_, false));
+    EXPECT_EQ(plane_->stations(), (std::vector<dataplane::Station>{{9, mac, 51, Family::V4}}));
+    instance.device.kind = config::VirtualDevice::Kind::Ipvlan;  // has no MAC of its own
+    ASSERT_TRUE(forwarding_->configure(config_, false));
+    EXPECT_TRUE(plane_->stations().empty());
 }
 
 TEST_F(ForwardingTest, InterfaceThatCannotBeAskedAboutStaysAttached) {

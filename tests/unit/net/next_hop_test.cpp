@@ -163,7 +163,8 @@ TEST_F(NextHopTest, FollowsARouteToTheGatewayAndTakesTheSmallerMtu) {
 
 TEST_F(NextHopTest, AVlanIsItsParentAndATag) {
     Link& vlan = links.add_link(4, "eth0.7");
-    vlan.vlan_parent = 2;
+    vlan.kind = "vlan";
+    vlan.parent = 2;
     vlan.vlan_id = 7;
     links.routes[kReal] = {4, kReal, kSource, 0, false};
     links.neighbours[{4, kReal}] = kMac;
@@ -174,10 +175,23 @@ TEST_F(NextHopTest, AVlanIsItsParentAndATag) {
     EXPECT_EQ(*update.hop, (NextHop{2, kMac, links.table[4].mac, 1500, kSource, false, false, 7}));
 }
 
+TEST_F(NextHopTest, AVirtualRoutersDeviceIsItsParent) {
+    Link& device = links.add_link(4, "vrrp.51");
+    device.kind = "macvlan";
+    device.parent = 2;
+    links.routes[kReal] = {4, kReal, kSource, 0, false};
+    links.neighbours[{4, kReal}] = kMac;
+    watch();
+    run(0s);
+    const auto update = only_update();
+    ASSERT_TRUE(update.hop);
+    EXPECT_EQ(*update.hop, (NextHop{2, kMac, links.table[4].mac, 1500, kSource, false, false, 0}));
+}
+
 TEST_F(NextHopTest, AVlanOfAVlanIsNoWay) {
-    links.add_link(4, "eth0.7").vlan_parent = 2;
+    links.add_link(4, "eth0.7").parent = 2;
     links.table[4].vlan_id = 7;
-    links.add_link(5, "eth0.7.8").vlan_parent = 4;
+    links.add_link(5, "eth0.7.8").parent = 4;
     links.table[5].vlan_id = 8;
     links.routes[kReal] = {5, kReal, kSource, 0, false};
     links.neighbours[{5, kReal}] = kMac;
@@ -185,7 +199,7 @@ TEST_F(NextHopTest, AVlanOfAVlanIsNoWay) {
     run(0s);
     const auto update = only_update();
     EXPECT_FALSE(update.hop);
-    EXPECT_EQ(update.reason, "interface eth0.7.8 takes another tag than one of 802.1Q");
+    EXPECT_EQ(update.reason, "interface eth0.7.8 takes more than one tag of 802.1Q");
 }
 
 TEST_F(NextHopTest, ALostRouteIsALostWay) {

@@ -154,14 +154,14 @@ TEST(NlDecode, EveryTruncationIsAnErrorOrAShorterValueNeverACrash) {
 TEST(NlDecode, ReadsOfAVlanItsParentAndItsTag) {
     const auto plain = link_message().decode(decode_link);
     ASSERT_TRUE(plain);
-    EXPECT_EQ(plain->vlan_parent, 0);
+    EXPECT_EQ(plain->parent, 0);
     const auto vlan = vlan_message(0x81, 0).decode(decode_link);
     ASSERT_TRUE(vlan);
-    EXPECT_EQ(vlan->vlan_parent, 3);
+    EXPECT_EQ(vlan->parent, 3);
     EXPECT_EQ(vlan->vlan_id, 7);
     const auto service_tag = vlan_message(0x88, 0xa8).decode(decode_link);
     ASSERT_TRUE(service_tag);
-    EXPECT_EQ(service_tag->vlan_parent, 3);
+    EXPECT_EQ(service_tag->parent, 3);
     EXPECT_EQ(service_tag->vlan_id, 0);
 }
 

@@ -275,6 +275,42 @@ TEST_F(NlLinksTest, TellsOfLinksAddressesAndRoutes) {
     }));
 }
 
+TEST_F(NlLinksTest, MakesTheDeviceOfAVirtualRouter) {
+    const VirtualLink wanted{
+        .name = "vrrp.51", .mac = {0x00, 0x00, 0x5e, 0x00, 0x01, 0x33}, .group = 7};
+    const auto made = links_->add_virtual_link(index_, wanted);
+    if (!made && made.error().errnum == EOPNOTSUPP) GTEST_SKIP() << "no macvlan in this kernel";
+    ASSERT_TRUE(made) << made.error().message;
+    const auto link = links_->link_by_name("vrrp.51");
+    ASSERT_TRUE(link);
+    EXPECT_EQ(link->kind, "macvlan");
+    EXPECT_EQ(link->parent, index_);
+    EXPECT_EQ(link->mac, wanted.mac);
+    EXPECT_EQ(link->arp, (ArpSettings{1, 0}));
+    EXPECT_TRUE(link->promotes);
+    EXPECT_FALSE(link->up);
+    ASSERT_TRUE(links_->set_up(link->index));
+    const json told = json::parse(sh("ip -j -d link show dev vrrp.51"))[0];
+    EXPECT_EQ(told["linkinfo"]["info_data"]["mode"], "private");
+    EXPECT_EQ(told["group"], "7");
+    EXPECT_EQ(told["inet6_addr_gen_mode"], "none");
+    EXPECT_EQ(sh("sysctl -n net.ipv4.conf.vrrp/51.rp_filter"), "0\n");
+    EXPECT_EQ(sh("sysctl -n net.ipv4.conf.vrrp/51.accept_local"), "1\n");
+    EXPECT_TRUE(links_->addresses(link->index)->empty());
+    EXPECT_EQ(links_->add_virtual_link(index_, wanted).error().errnum, EEXIST);
+    ASSERT_TRUE(links_->remove_link(link->index));
+    EXPECT_FALSE(links_->link_by_name("vrrp.51"));
+    EXPECT_TRUE(links_->remove_link(link->index));
+}
+
+TEST_F(NlLinksTest, SetsForWhichAddressesArpIsAnswered) {
+    ASSERT_TRUE(links_->set_arp(index_, {.ignore = 2, .filter = 1}));
+    EXPECT_EQ(sh("sysctl -n net.ipv4.conf.va0.arp_ignore net.ipv4.conf.va0.arp_filter"), "2\n1\n");
+    EXPECT_EQ(links_->link_by_name("va0")->arp, (ArpSettings{2, 1}));
+    ASSERT_TRUE(links_->set_arp(index_, {}));
+    EXPECT_EQ(links_->link_by_name("va0")->arp, ArpSettings{});
+}
+
 TEST_F(NlLinksTest, AnOverrunIsAnEventAndTheSocketGoesOn) {
     const int small = 4096;
     ASSERT_EQ(::setsockopt(links_->event_fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
