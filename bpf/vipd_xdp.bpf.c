@@ -294,7 +294,7 @@ __noinline __u32 accepted(const struct packet *p, __u32 verdict)
 	key.address = p->segment.key.vip;
 	key.family = p->segment.key.family;
 	claim = bpf_map_lookup_elem(&vipd_claims, &key);
-	if (claim && claim->refused && is_master(claim->vrid, key.family))
+	if (claim && claim->refused && is_master(claim->vrid, claim->family))
 		return VIPD_DROP_NOT_ACCEPTED;
 	return verdict;
 }

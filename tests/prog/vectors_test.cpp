@@ -35,7 +35,8 @@ class VectorTest : public ProgramTest {
         resolve(8);
         resolve_vlan(9, kVlan);
         ASSERT_NO_FATAL_FAILURE(make_clients_link());
-        const std::vector<dataplane::Claim> claims{{ip(kVip), 51}, {ip(kVip6), 51}};
+        const std::vector<dataplane::Claim> claims{{ip(kVip), 51, Family::V4},
+                                                   {ip(kVip6), 51, Family::V6}};
         ASSERT_TRUE(plane->set_claims(claims));
 
         for (const bool v6 : {false, true}) {
@@ -151,7 +152,7 @@ TEST_F(VectorTest, EveryVerdictIsReached) {
     midway.from_port = 9;
     midway.tcp_flags = kAck;
     reached.insert(run(midway).verdict);
-    const std::vector<dataplane::Claim> refused{{ip(kVip), 51, true}};
+    const std::vector<dataplane::Claim> refused{{ip(kVip), 51, Family::V4, true}};
     ASSERT_TRUE(plane->set_claims(refused));
     change_lease([](vipd_lease& lease) {
         lease.masters[vipd_router_word(51, VIPD_FAMILY_V4)] = VIPD_ROUTER_BIT(51);
@@ -501,8 +502,8 @@ TEST_F(VectorTest, AMasterThatAcceptsNothingDropsWhatIsForNoService) {
         cases.push_back({"OSPF", other, true});
     }
     for (const bool refused : {false, true}) {
-        const std::vector<dataplane::Claim> claims{{ip(kVip), 51, refused},
-                                                   {ip(kVip6), 51, refused}};
+        const std::vector<dataplane::Claim> claims{{ip(kVip), 51, Family::V4, refused},
+                                                   {ip(kVip6), 51, Family::V6, refused}};
         ASSERT_TRUE(plane->set_claims(claims));
         for (const bool master : {false, true}) {
             is_master(master);

@@ -111,7 +111,7 @@ std::vector<Keyword> table() {
         value("vrrp_garp_extra_if", kGlobal, Done, 1, 2),
         value("vrrp_vmac_garp_intvl", kGlobal, Done, 1, 2),
         flag("max_auto_priority", kGlobal),
-        flag("dynamic_interfaces", kGlobal, NotYet),
+        flag("dynamic_interfaces", kGlobal, Done),
         flag("reload_file", kGlobal, NotYet),
         value("umask", kGlobal, Done, 1, kAny),
         value("vrrp_cpu_affinity", kGlobal, Done, 1, kAny),
@@ -367,8 +367,7 @@ std::vector<Keyword> table() {
     single(Done, kVrrp, "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat");
     flags(NotYet, kVrrp, "old_unicast_checksum");
     single(NotYet, kVrrp, "vrf", "kernel_rx_buf_size");
-    any(Done, kVrrp, "use_vmac");
-    any(NotYet, kVrrp, "use_ipvlan");
+    any(Done, kVrrp, "use_vmac", "use_ipvlan");
     flags(Done, in(SyncGroup), "sync_group_tracking_weight");
     single(NotYet, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");
     single(Done, in(TrackFile), "file");

@@ -27,6 +27,12 @@ bool on_device(const VrrpInstance& instance, const VipAddress& vip) {
     return parent_of(instance, vip) == *instance.interface || *instance.use_vmac_addr;
 }
 
+/// A VIP of the other family has the instance's device, unless each is to have its own.
+Family family_for(const VrrpInstance& instance, const VipAddress& vip) {
+    return vip.use_vmac || *instance.use_vmac_addr ? vip.prefix.address.family()
+                                                   : family_of(instance);
+}
+
 VirtualLink::Mode mode_of(const VirtualDevice& device) {
     switch (device.mode) {
         case VirtualDevice::Mode::Vepa:
@@ -83,15 +89,17 @@ std::vector<MadeDevice> devices_for(const Config& config,
                          .name = from.name,
                          .mac = from.mac.value_or(router_mac(family, vrid)),
                          .group = from.group.value_or(0)};
+        if (from.mac_ends_in_vrid) link.mac.back() = vrid;
         if (link.name.empty()) link.name = names.make(*config.global.vmac_prefix, family, vrid);
-        devices.push_back({*instance.interface, std::move(link)});
+        devices.push_back({*instance.interface, family, std::move(link), from.address});
     }
     for (const auto* list : {&instance.virtual_ipaddress, &instance.virtual_ipaddress_excluded})
         for (const VipAddress& vip : *list) {
             if (!on_device(instance, vip) || device_of(instance, devices, vip) != nullptr) continue;
-            VirtualLink link{.name = names.make(*config.global.vmac_addr_prefix, family, vrid),
-                             .mac = router_mac(family, vrid)};
-            devices.push_back({parent_of(instance, vip), std::move(link)});
+            const Family of_vip = family_for(instance, vip);
+            VirtualLink link{.name = names.make(*config.global.vmac_addr_prefix, of_vip, vrid),
+                             .mac = router_mac(of_vip, vrid)};
+            devices.push_back({parent_of(instance, vip), of_vip, std::move(link), {}});
         }
     return devices;
 }
@@ -118,7 +126,10 @@ const MadeDevice* device_of(const VrrpInstance& instance,
                             const std::vector<MadeDevice>& devices,
                             const VipAddress& vip) {
     if (!on_device(instance, vip)) return nullptr;
-    const auto found = std::ranges::find(devices, parent_of(instance, vip), &MadeDevice::parent);
+    const auto found = std::ranges::find_if(devices, [&](const MadeDevice& device) {
+        return device.parent == parent_of(instance, vip) &&
+               device.family == family_for(instance, vip);
+    });
     return found == devices.end() ? nullptr : &*found;
 }
 

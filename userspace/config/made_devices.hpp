@@ -15,8 +15,10 @@ namespace vipd::config {
 Family family_of(const VrrpInstance& instance);
 
 struct MadeDevice {
-    std::string parent;  ///< the interface that it is on
+    std::string parent;          ///< the interface that it is on
+    Family family = Family::V4;  ///< of the VIPs that it is for, and of its MAC
     VirtualLink link;
+    IpAddress address;  ///< use_ipvlan's: the device has it, and adverts are sent from it
     bool operator==(const MadeDevice&) const = default;
 };
 

@@ -13,10 +13,11 @@ namespace {
 constexpr std::size_t kMaxInterface = 15;  // IFNAMSIZ - 1
 constexpr std::int64_t kMaxNumber = 4294967295;
 
+/// Six octets, or the first five.
 std::optional<MacAddress> parse_mac(std::string_view text) {
     MacAddress mac{};
-    if (text.size() != 17) return std::nullopt;
-    for (std::size_t at = 0; at < mac.size(); ++at) {
+    if (text.size() != 17 && text.size() != 14) return std::nullopt;
+    for (std::size_t at = 0; at < (text.size() + 1) / 3; ++at) {
         const auto byte = parse_hex(text.substr(at * 3, 2));
         if (!byte || (at > 0 && text[at * 3 - 1] != ':')) return std::nullopt;
         mac[at] = byte->front();
@@ -68,9 +69,10 @@ void parse_use_vmac(Parsing& parsing, VrrpInstance& instance, const Statement& l
             device.netlink_notify = true;
         else if (read_link_group(parsing, line, at, device))
             continue;
-        else if (const auto mac = parse_mac(word.text))
+        else if (const auto mac = parse_mac(word.text)) {
             device.mac = *mac;
-        else
+            device.mac_ends_in_vrid = word.text.size() == 14;
+        } else
             read_device_name(parsing, word, device);
     }
 }

@@ -201,6 +201,11 @@ void settle_transport(Parsing& parsing, VrrpInstance& instance) {
             parsing, instance.device.at, "with unicast_peer use_vmac needs vmac_xmit_base; set");
         instance.vmac_xmit_base.value = true;
     }
+    const bool ipvlan = instance.device.kind == VirtualDevice::Kind::Ipvlan;
+    if (ipvlan && !is_v6(instance) && !instance.device.address) {
+        complain(parsing, instance.device.at, "use_ipvlan needs an address with IPv4; ignored");
+        instance.device = {};
+    }
     if (*instance.promote_secondaries && instance.device.kind == VirtualDevice::Kind::Macvlan)
         complain(parsing,
                  instance.promote_secondaries,

@@ -45,6 +45,7 @@ struct VirtualDevice {
     Kind kind = Kind::None;
     std::string name;               ///< "": vmac_prefix.VRID
     std::optional<MacAddress> mac;  ///< unset: RFC 5798's
+    bool mac_ends_in_vrid = false;  ///< five octets were given, the last is the VRID
     IpAddress address;              ///< use_ipvlan's
     enum class Mode : std::uint8_t { Default, Bridge, Private, Vepa };
     Mode mode = Mode::Default;

@@ -90,7 +90,8 @@ void write_device(Lines& lines, const VirtualDevice& device) {
     if (device.kind == Kind::None) return;
     std::string text = device.kind == Kind::Macvlan ? "use_vmac" : "use_ipvlan";
     if (!device.name.empty()) text += ' ' + word(device.name);
-    if (device.mac) text += ' ' + to_string(*device.mac);
+    if (device.mac)
+        text += ' ' + to_string(*device.mac).substr(0, device.mac_ends_in_vrid ? 14 : 17);
     if (device.address) text += ' ' + device.address.to_string();
     if (device.mode != Mode::Default)
         text += device.mode == Mode::Bridge ? " bridge"

@@ -68,6 +68,19 @@ std::optional<std::string> forwarding_off(const model::Model& model) {
     return std::nullopt;
 }
 
+// What comes to a VIP on a virtual router's device was sent by who is reached by the interface.
+std::optional<std::string> reverse_path_checked(const config::Config& config) {
+    const auto on_device = [](const auto& instance) {
+        return instance.device.kind != config::VirtualDevice::Kind::None;
+    };
+    std::string value;
+    if (std::ranges::any_of(config.instances, on_device) &&
+        std::ifstream("/proc/sys/net/ipv4/conf/all/rp_filter") >> value && value == "1")
+        return "net/ipv4/conf/all/rp_filter is 1: with use_vmac, what is for a VIP and for no "
+               "virtual_server does not arrive; 2 or 0 will do";
+    return std::nullopt;
+}
+
 dataplane::NextHop to_dataplane(const net::NextHop& hop) {
     dataplane::NextHop out;
     out.ifindex = hop.ifindex;
@@ -95,6 +108,7 @@ std::vector<dataplane::Claim> claims_of(const config::Config& config) {
             for (const auto& vip : *list)
                 claims.push_back({.address = vip.prefix.address,
                                   .vrid = *instance.virtual_router_id,
+                                  .family = config::family_of(instance),
                                   .refused = refused});
     }
     return claims;
@@ -527,6 +541,7 @@ std::vector<std::string> Forwarding::warnings() const {
                                                key.to_string(),
                                                *why));
     if (const auto off = forwarding_off(dataplane_->model())) list.push_back(*off);
+    if (const auto checked = reverse_path_checked(config_)) list.push_back(*checked);
     return list;
 }
 

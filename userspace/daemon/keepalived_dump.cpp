@@ -2,6 +2,7 @@
 #include "userspace/daemon/keepalived_dump.hpp"
 
 #include "userspace/api/json.hpp"
+#include "userspace/config/made_devices.hpp"
 
 #include <fmt/format.h>
 
@@ -150,6 +151,7 @@ Json seconds_json(Nanos time) {
 Json instance_data(const config::VrrpInstance& instance,
                    const control::Status& status,
                    const control::InstanceStatus* known,
+                   const std::string& device,
                    bool smtp_default) {
     const ipc::InstanceReport report = known != nullptr ? known->report : ipc::InstanceReport{};
     const bool master = report.state == ipc::VrrpState::Master;
@@ -161,7 +163,7 @@ Json instance_data(const config::VrrpInstance& instance,
         {"dont_track_primary", *instance.dont_track_primary ? 1 : 0},
         {"skip_check_adv_addr", *instance.skip_check_adv_addr ? 1 : 0},
         {"strict_mode", *instance.strict ? 1 : 0},
-        {"vmac_ifname", ""},
+        {"vmac_ifname", device},
         {"ifp_ifname", *instance.interface},
         {"master_priority", master ? 0 : report.master_priority},
         {"last_transition", known != nullptr ? last_transition(status, *known) : 0.0},
@@ -292,8 +294,12 @@ std::string keepalived_json(const config::Config& config,
                             const CounterBase& base) {
     const auto& smtp = config.global.smtp;
     const bool smtp_default = smtp.alert_vrrp.set ? *smtp.alert_vrrp : *smtp.alert;
+    const auto devices = config::made_devices(config);
     Json instances = Json::array();
-    for (const auto& instance : config.instances) {
+    for (std::size_t at = 0; at < config.instances.size(); ++at) {
+        const auto& instance = config.instances[at];
+        const bool has_device = instance.device.kind != config::VirtualDevice::Kind::None;
+        const std::string device = has_device ? devices[at].front().link.name : "";
         const auto* known = find(status, instance.name);
         Json stats = Json::object();
         for (const auto name : kJsonOrder)
@@ -301,7 +307,7 @@ std::string keepalived_json(const config::Config& config,
                 if (figure.json == name)
                     stats[std::string(name)] =
                         known != nullptr ? value_of(figure, known->report, base) : 0;
-        instances.push_back({{"data", instance_data(instance, status, known, smtp_default)},
+        instances.push_back({{"data", instance_data(instance, status, known, device, smtp_default)},
                              {"stats", std::move(stats)}});
     }
     if (*config.global.json_version < 2) return to_text(instances);

@@ -159,7 +159,8 @@ void add_vips(const config::VrrpInstance& from,
     };
     for (const auto& vip : from.virtual_ipaddress) add(vip, false);
     for (const auto& vip : from.virtual_ipaddress_excluded) add(vip, true);
-    for (const auto& device : devices) to.devices.push_back({device.parent, device.link});
+    for (const auto& device : devices)
+        to.devices.push_back({device.parent, device.link, device.address});
     const bool own = from.device.kind != config::VirtualDevice::Kind::None;
     if (own && !*from.vmac_xmit_base) to.device = devices.front().link.name;
     // Without `all` it is for the devices alone.
@@ -183,6 +184,7 @@ vrrp::InstanceSettings to_instance(const config::Config& config,
     add_way(config.global, from, to);
     to.plain_checksum = *from.v3_checksum_as_v2;
     add_vips(from, devices, to);
+    if (from.device.address && !to.source) to.source = from.device.address;
     to.routing = routing_items(from.virtual_routes, from.virtual_rules);
     to.dont_track_primary = *from.dont_track_primary;
     to.promote_secondaries = *from.promote_secondaries;

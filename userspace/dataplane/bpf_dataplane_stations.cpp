@@ -8,6 +8,10 @@ namespace vipd::dataplane {
 
 namespace {
 
+std::uint8_t abi_family(Family family) {
+    return family == Family::V6 ? VIPD_FAMILY_V6 : VIPD_FAMILY_V4;
+}
+
 bool same_key(const vipd_station_key& a, const vipd_station_key& b) {
     return a.ifindex == b.ifindex && std::ranges::equal(a.mac, b.mac);
 }
@@ -44,10 +48,7 @@ Result<> BpfDataplane::set_stations(std::span<const Station> stations) {
             .ifindex = static_cast<std::uint32_t>(station.ifindex), .mac = {}, .reserved = 0};
         std::ranges::copy(station.mac, key.mac);
         const vipd_station value{
-            .vrid = station.vrid,
-            .family = static_cast<std::uint8_t>(station.family == Family::V6 ? VIPD_FAMILY_V6
-                                                                             : VIPD_FAMILY_V4),
-            .reserved = 0};
+            .vrid = station.vrid, .family = abi_family(station.family), .reserved = 0};
         if (auto added = map_update(object_, "vipd_stations", key, value); !added) return added;
         wanted.push_back(key);
     }
@@ -67,8 +68,10 @@ Result<> BpfDataplane::set_claims(std::span<const Claim> vips) {
             .address = to_abi(address), .family = abi_family(address), .reserved = {}};
     };
     for (const Claim& vip : vips) {
-        const vipd_claim value{
-            .vrid = vip.vrid, .refused = static_cast<std::uint8_t>(vip.refused), .reserved = 0};
+        const vipd_claim value{.vrid = vip.vrid,
+                               .family = abi_family(vip.family),
+                               .refused = static_cast<std::uint8_t>(vip.refused),
+                               .reserved = 0};
         if (auto added = map_update(object_, "vipd_claims", key_of(vip.address), value); !added)
             return added;
     }

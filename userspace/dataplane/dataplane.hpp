@@ -86,7 +86,8 @@ struct AttachedInterface {
 struct Claim {
     IpAddress address;
     std::uint8_t vrid = 0;
-    bool refused = false;  ///< no_accept: as master, what is for no service is dropped
+    Family family = Family::V4;  ///< of the router's adverts: with vrid, which router it is
+    bool refused = false;        ///< no_accept: as master, what is for no service is dropped
     bool operator==(const Claim&) const = default;
 };
 

@@ -40,6 +40,7 @@ struct RouterId {
 struct DeviceOn {
     std::string parent;
     VirtualLink link;
+    IpAddress address;  ///< that it has of its own; none: none
     bool operator==(const DeviceOn&) const = default;
 };
 

@@ -24,6 +24,13 @@ bool VirtualLinks::complain(Error error) {
     return false;
 }
 
+Result<> VirtualLinks::add_address(const Link& link, const DeviceOn& wanted) {
+    if (!wanted.address) return {};
+    const std::uint8_t length = wanted.address.is_v4() ? 32 : 128;
+    return world_.links.add_address(
+        {.ifindex = link.index, .prefix = {wanted.address, length}, .label = {}, .broadcast = {}});
+}
+
 bool VirtualLinks::make(const Link& parent, const DeviceOn& wanted) {
     const std::string& name = wanted.link.name;
     const Link* link = world_.find(name);
@@ -35,6 +42,8 @@ bool VirtualLinks::make(const Link& parent, const DeviceOn& wanted) {
             fmt::format("interface {} is there already, and not as use_vmac would make it", name)));
     } else if (!link->up) {
         if (auto up = world_.links.set_up(link->index); !up) return complain(std::move(up.error()));
+        if (auto added = add_address(*link, wanted); !added)
+            return complain(std::move(added.error()));
     } else {
         ours_.insert_or_assign(name, wanted);
         return false;

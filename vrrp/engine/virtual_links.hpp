@@ -24,6 +24,7 @@ class VirtualLinks {
 
   private:
     bool make(const Link& parent, const DeviceOn& wanted);
+    Result<> add_address(const Link& link, const DeviceOn& wanted);
     void answer_strictly(const Link& parent);
     void relax(const std::vector<DeviceOn>& wanted);
     bool complain(Error error);

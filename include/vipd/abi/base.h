@@ -64,9 +64,10 @@ struct vipd_claim_key {
 
 struct vipd_claim {
 	__u8 vrid;    /* of the virtual router that it is an address of */
+	__u8 family;  /* VIPD_FAMILY_*, of its adverts: maybe not the VIP's */
 	__u8 refused; /* 1: its master takes nothing that is for it (no_accept)
 		       */
-	__u16 reserved;
+	__u8 reserved;
 };
 
 /*

@@ -22,7 +22,7 @@ Config config_of(const std::string& text) {
 using Devices = std::vector<MadeDevice>;
 
 MadeDevice macvlan(const char* parent, const char* name, MacAddress mac) {
-    return {parent, {.name = name, .mac = mac}};
+    return {parent, mac[4] == 2 ? Family::V6 : Family::V4, {.name = name, .mac = mac}, {}};
 }
 
 TEST(MadeDevices, AreNamedByFamilyAndVridAndHaveTheRfcsMac) {
@@ -44,6 +44,41 @@ TEST(MadeDevices, NamesAndMacsMayBeGiven) {
     EXPECT_EQ(devices[0], (Devices{macvlan("eth0", "mine", {2, 0, 0, 0, 0, 9})}));
     EXPECT_EQ(devices[1][0].link.name, "v.52");
     EXPECT_EQ(devices[1][0].link.group, 7U);
+}
+
+TEST(MadeDevices, AMacOfFiveOctetsEndsInTheVrid) {
+    const auto config = config_of(instance("A", 51, " use_vmac 02:00:00:00:07"));
+    EXPECT_EQ(made_devices(config)[0], (Devices{macvlan("eth0", "vrrp.51", {2, 0, 0, 0, 7, 51})}));
+}
+
+TEST(MadeDevices, AnIpvlanHasAnAddressAndIsABridge) {
+    const auto config = config_of(instance("A", 51, " use_ipvlan 10.0.0.8/24") +
+                                  instance("B", 52, " use_ipvlan iv private", "fe80::9"));
+    const auto devices = made_devices(config);
+    ASSERT_EQ(devices[0].size(), 1U);
+    EXPECT_EQ(devices[0][0].link.kind, VirtualLink::Kind::Ipvlan);
+    EXPECT_EQ(devices[0][0].link.mode, VirtualLink::Mode::Bridge);
+    EXPECT_EQ(devices[0][0].address, IpAddress::parse("10.0.0.8"));
+    EXPECT_EQ(devices[1][0].link.name, "iv");
+    EXPECT_EQ(devices[1][0].link.mode, VirtualLink::Mode::Private);
+    EXPECT_FALSE(devices[1][0].address);
+}
+
+TEST(MadeDevices, AnExcludedVipOfTheOtherFamilyHasItsOwnOnlyIfAsked) {
+    const auto names = [](const char* lines) {
+        const auto config =
+            config_of("vrrp_instance A {\n interface eth0\n virtual_router_id 51\n version 3\n" +
+                      std::string(lines) +
+                      "\n virtual_ipaddress {\n 10.0.0.9\n }\n virtual_ipaddress_excluded {\n "
+                      "2001:db8::9\n }\n}\n");
+        std::vector<std::string> found;
+        const auto devices = made_devices(config);
+        for (const auto& device : devices[0]) found.push_back(device.link.name);
+        return found;
+    };
+    EXPECT_EQ(names(" use_vmac"), (std::vector<std::string>{"vrrp.51"}));
+    EXPECT_EQ(names(" use_vmac\n use_vmac_addr"),
+              (std::vector<std::string>{"vrrp.51", "vrrp6.51"}));
 }
 
 TEST(MadeDevices, NamesAreDistinct) {

@@ -134,15 +134,17 @@ TEST_F(ForwardingTest, ClaimsTheVipsUntilItLeaves) {
     config_.instances[0].virtual_ipaddress.push_back(vip);
     ASSERT_TRUE(forwarding_->configure(config_, true));
     const std::uint8_t vrid = *config_.instances[0].virtual_router_id;
-    EXPECT_EQ(plane_->claims(),
-              (std::vector<dataplane::Claim>{{*IpAddress::parse("10.0.0.1"), vrid, false}}));
+    EXPECT_EQ(
+        plane_->claims(),
+        (std::vector<dataplane::Claim>{{*IpAddress::parse("10.0.0.1"), vrid, Family::V4, false}}));
     config_.instances[0].accept.value = false;
     config_.instances[0].virtual_ipaddress_excluded.push_back(vip);
     config_.instances[0].virtual_ipaddress_excluded[0].prefix = *IpPrefix::parse("10.0.0.2/24");
     ASSERT_TRUE(forwarding_->configure(config_, true));
-    EXPECT_EQ(plane_->claims(),
-              (std::vector<dataplane::Claim>{{*IpAddress::parse("10.0.0.1"), vrid, true},
-                                             {*IpAddress::parse("10.0.0.2"), vrid, true}}));
+    EXPECT_EQ(
+        plane_->claims(),
+        (std::vector<dataplane::Claim>{{*IpAddress::parse("10.0.0.1"), vrid, Family::V4, true},
+                                       {*IpAddress::parse("10.0.0.2"), vrid, Family::V4, true}}));
     // An owner accepts in any case (RFC 9568, 6.1).
     config_.instances[0].priority.value = 255;
     ASSERT_TRUE(forwarding_->configure(config_, true));

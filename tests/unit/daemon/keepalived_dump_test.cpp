@@ -45,6 +45,14 @@ TEST(KeepalivedDump, JsonTellsWhatIsConfiguredAndWhatIs) {
     EXPECT_EQ(json[0]["stats"]["advert_rcvd"], 0);
 }
 
+TEST(KeepalivedDump, TheDeviceOfUseVmacIsNamed) {
+    auto config = sample_config();
+    EXPECT_EQ(Json::parse(keepalived_json(config, {}, {}))[0]["data"]["vmac_ifname"], "");
+    config.instances[0].virtual_router_id.value = 51;
+    config.instances[0].device.kind = config::VirtualDevice::Kind::Macvlan;
+    EXPECT_EQ(Json::parse(keepalived_json(config, {}, {}))[0]["data"]["vmac_ifname"], "vrrp.51");
+}
+
 TEST(KeepalivedDump, ClearedCountersCountFromThereOn) {
     auto status = sample_status();
     const auto base = counter_base(status);

@@ -21,7 +21,7 @@ class VrrpDevices : public VrrpEngine {
         InstanceSettings settings = instance(name, vrid);
         VirtualLink link{.name = "vrrp." + std::to_string(vrid), .mac = kVmac};
         link.mac.back() = vrid;
-        settings.devices = {{"eth0", link}};
+        settings.devices = {{"eth0", link, {}}};
         settings.device = link.name;
         for (Vip& vip : settings.vips) vip.device = link.name;
         return settings;
@@ -202,6 +202,25 @@ TEST_F(VrrpDevices, AreAnnouncedAgainAndAgainWithoutTheOtherInterfaces) {
         EXPECT_EQ(sent.ifindex, device()->index);
     }
     EXPECT_EQ(announced, 1);
+}
+
+// use_ipvlan: two devices with one MAC are told apart by their addresses.
+TEST_F(VrrpDevices, AnIpvlanGetsItsAddress) {
+    InstanceSettings settings = with_vmac();
+    settings.devices[0].link.kind = VirtualLink::Kind::Ipvlan;
+    settings.devices[0].address = ip("10.9.0.61");
+    settings.source = ip("10.9.0.61");
+    run({settings});
+    pass(kDown100);
+    ASSERT_EQ(state(), State::Master);
+    EXPECT_EQ(device()->kind, "ipvlan");
+    EXPECT_TRUE(has(device()->index, "10.9.0.61/32"));
+    EXPECT_TRUE(has(device()->index, "10.9.0.100/24"));
+    EXPECT_EQ(links.table.at(kEth0).arp, ArpSettings{}) << "its MAC is the interface's";
+    ASSERT_FALSE(transport.sent.empty());
+    EXPECT_EQ(transport.sent.front().ifindex, device()->index);
+    EXPECT_TRUE(std::ranges::equal(std::span(transport.sent.front().bytes).subspan(12, 4),
+                                   ip("10.9.0.61").bytes()));
 }
 
 TEST_F(VrrpDevices, MastersAreTold) {

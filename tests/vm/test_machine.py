@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vipd beside a real IPVS, which this host's kernel may not have: in a machine under a stock Debian
-kernel. By hand, or by `tools/test vm`; about a minute."""
+"""vipd with what this host's kernel may not have, as IPVS and ipvlan: in a machine under a stock
+Debian kernel. By hand, or by `tools/test vm`; about two minutes."""
 import json
 import os
 import shutil
@@ -11,11 +11,15 @@ import pytest
 from vipdlab.lab import BUILD
 
 HERE = os.path.dirname(os.path.realpath(__file__))
-NEEDED = ("qemu-system-x86_64", "busybox", "cpio", "depmod", "ipvsadm", "apt-get")
+NEEDED = ("qemu-system-x86_64", "busybox", "cpio", "depmod", "apt-get")
 
 missing = [program for program in NEEDED if not shutil.which(program)]
 pytestmark = pytest.mark.skipif(
     bool(missing), reason=f"no {', '.join(missing)}: sudo tools/dev/packages vm")
+
+
+without_ipvsadm = pytest.mark.skipif(
+    not shutil.which("ipvsadm"), reason="no ipvsadm: sudo tools/dev/packages vm")
 
 
 def in_machine(folder, script):
@@ -39,6 +43,7 @@ def in_machine(folder, script):
     return result
 
 
+@without_ipvsadm
 def test_connections_go_from_ipvs_to_vipd_and_back(tmp_path, figure):
     result = in_machine(tmp_path, "ipvs_to_vipd_and_back.py")
     for name, value in result.items():
@@ -49,3 +54,9 @@ def test_connections_go_from_ipvs_to_vipd_and_back(tmp_path, figure):
     assert result["vipd_connections"] == 150
     assert result["broken_back_at_ipvs"] == 0
     assert result["open_at_the_end"] == 150
+
+
+def test_routers_with_use_ipvlan_elect(tmp_path):
+    assert in_machine(tmp_path, "ipvlan.py") == {
+        "device": ["vrrp.51"], "mode": "l2", "addresses": ["10.77.0.100", "10.77.0.61"],
+        "left": [], "back": True}
