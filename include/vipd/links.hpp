@@ -35,6 +35,7 @@ struct Link {
     ArpSettings arp;
     std::string kind;           ///< "vlan", "macvlan" ...; empty: none, as of a network card
     int parent = 0;             ///< of these two and ipvlan: what it is on; 0: nothing
+    int master = 0;             ///< the bridge, bond or VRF that it belongs to; 0: none
     std::uint16_t vlan_id = 0;  ///< of a VLAN of 802.1Q; 0 for any other tag
     bool operator==(const Link&) const = default;
 };

@@ -366,7 +366,8 @@ std::vector<Keyword> table() {
         "promote_secondaries", "accept", "no_accept", "use_vmac_addr", "vmac_xmit_base");
     single(Done, kVrrp, "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat");
     flags(NotYet, kVrrp, "old_unicast_checksum");
-    single(NotYet, kVrrp, "vrf", "kernel_rx_buf_size");
+    single(Done, kVrrp, "vrf");
+    single(NotYet, kVrrp, "kernel_rx_buf_size");
     any(Done, kVrrp, "use_vmac", "use_ipvlan");
     flags(Done, in(SyncGroup), "sync_group_tracking_weight");
     single(NotYet, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");

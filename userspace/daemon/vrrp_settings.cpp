@@ -174,6 +174,7 @@ vrrp::InstanceSettings to_instance(const config::Config& config,
     vrrp::InstanceSettings to;
     to.name = from.name;
     to.interface = *from.interface;
+    to.vrf = *from.vrf;
     to.vrid = *from.virtual_router_id;
     to.family = config::family_of(from);
     to.policy = policy_of(config.global, from);

@@ -108,6 +108,7 @@ LinkAttributes::Policy link_policy() {
     policy[IFLA_IFNAME] = kName;
     policy[IFLA_MTU] = kU32;
     policy[IFLA_LINK] = kU32;
+    policy[IFLA_MASTER] = kU32;
     policy[IFLA_LINKINFO] = {.type = NLA_NESTED, .minlen = 0, .maxlen = 0};
     return policy;
 }
@@ -274,6 +275,7 @@ Result<Link> decode_link(const nlmsghdr& message) {
     link.name = attributes->string(IFLA_IFNAME);
     link.mac = mac_from(attributes->bytes(IFLA_ADDRESS)).value_or(MacAddress{});
     link.mtu = attributes->u32(IFLA_MTU);
+    link.master = static_cast<int>(attributes->u32(IFLA_MASTER));
     link.up = (header.ifi_flags & IFF_UP) != 0;
     link.running = (header.ifi_flags & IFF_RUNNING) != 0;
     link.loopback = (header.ifi_flags & IFF_LOOPBACK) != 0;

@@ -352,7 +352,11 @@ void Instance::note(const Decoded& decoded) {
 const Link* Instance::resolve_interface() const {
     if (!settings_.interface.empty()) return world_.find(settings_.interface);
     const Link* unsure = nullptr;
+    const Link* vrf = settings_.vrf.empty() ? nullptr : world_.find(settings_.vrf);
+    if (!settings_.vrf.empty() && vrf == nullptr) return nullptr;
     for (const Link& link : world_.interfaces) {
+        // The same address may be in several.
+        if (vrf != nullptr && link.master != vrf->index && link.index != vrf->index) continue;
         const auto addresses = world_.links.addresses(link.index);
         if (!addresses) {
             world_.look_again = true;
@@ -435,7 +439,9 @@ std::string Instance::look(std::span<const IpAddress> vips,
         interface_name_ = settings_.interface;
         vip_set_.use(settings_.name, 0, settings_.policy.priority == kOwnerPriority);
         if (settings_.interface.empty())
-            return "no interface has unicast_src_ip " + settings_.source.to_string();
+            return fmt::format("no interface{} has unicast_src_ip {}",
+                               settings_.vrf.empty() ? "" : " of vrf " + settings_.vrf,
+                               settings_.source.to_string());
         return "interface " + settings_.interface + " does not exist";
     }
     // Made anew, without our addresses; or seen only now, with those of a crashed instance.

@@ -303,6 +303,13 @@ TEST_F(NlLinksTest, MakesTheDeviceOfAVirtualRouter) {
     EXPECT_TRUE(links_->remove_link(link->index));
 }
 
+TEST_F(NlLinksTest, TellsWhatAnInterfaceBelongsTo) {
+    EXPECT_EQ(links_->link_by_name("va0")->master, 0);
+    sh("ip link add br0 type bridge");
+    sh("ip link set va0 master br0");
+    EXPECT_EQ(links_->link_by_name("va0")->master, links_->link_by_name("br0")->index);
+}
+
 TEST_F(NlLinksTest, SetsForWhichAddressesArpIsAnswered) {
     ASSERT_TRUE(links_->set_arp(index_, {.ignore = 2, .filter = 1}));
     EXPECT_EQ(sh("sysctl -n net.ipv4.conf.va0.arp_ignore net.ipv4.conf.va0.arp_filter"), "2\n1\n");

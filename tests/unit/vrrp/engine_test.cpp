@@ -266,6 +266,28 @@ TEST_F(VrrpEngine, UnicastGoesToEachPeerFromTheGivenAddress) {
     EXPECT_EQ(counter("unicast_peer"), 1U);
 }
 
+// The same addresses may be in use in several VRFs.
+TEST_F(VrrpEngine, UnicastStaysWithinItsVrf) {
+    assign(kEth1, "10.9.0.1/24");
+    InstanceSettings settings = instance();
+    settings.group = {};
+    settings.source = ip("10.9.0.1");
+    settings.interface = "";
+    settings.vrf = "blue";
+    settings.peers = {{ip("10.9.0.2")}};
+    run({settings});
+    EXPECT_EQ(state(), State::Fault);
+    EXPECT_THAT(report().fault, HasSubstr("no interface of vrf blue has unicast_src_ip 10.9.0.1"));
+    links.add_link(9, "blue");
+    links.table.at(kEth1).master = 9;
+    links.announce({LinkEvent::Kind::Link, kEth1, {}, false});
+    deliver_events();
+    EXPECT_EQ(state(), State::Backup);
+    EXPECT_EQ(report().interface, "eth1");
+    EXPECT_TRUE(transport.listens(kEth1, IpAddress()));
+    EXPECT_FALSE(transport.listens(kEth0, IpAddress()));
+}
+
 TEST_F(VrrpEngine, SameVridWithOtherPeersOnOneInterface) {
     InstanceSettings a = instance("A");
     InstanceSettings b = instance("B");
