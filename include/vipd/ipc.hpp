@@ -65,7 +65,7 @@ struct TrackScriptState {
 enum class TrackerKind : std::uint8_t { File = 0, Process = 1, Bfd = 2 };
 
 /// How another tracked object stands. Sent for each one that core watches, before Start and after
-/// each Configure, and on each change.
+/// each Configure, and on each change. vrrp -> core: a BFD session has come up or gone down.
 struct TrackerState {
     TrackerKind kind = TrackerKind::File;
     std::string name;
@@ -144,6 +144,22 @@ struct InstanceReport {
     }
 };
 
+/// A BFD session as it stands; the answer to Query, beside the reports.
+struct BfdReport {
+    std::string session;
+    IpAddress neighbour;
+    bool multihop = false;
+    std::uint8_t state = 0;            ///< RFC 5880, 4.1: 0 AdminDown, 1 Down, 2 Init, 3 Up
+    std::uint8_t diagnostic = 0;       ///< why it last left Up, as told to the neighbour
+    std::uint64_t started_ns = 0;      ///< CLOCK_MONOTONIC; 0: it is not open yet
+    std::uint64_t last_change_ns = 0;  ///< when it last came up or went down; 0: never
+    std::vector<Counter> counters;
+    void fields(auto&& f) {
+        f(session), f(neighbour), f(multihop), f(state), f(diagnostic), f(started_ns),
+            f(last_change_ns), f(counters);
+    }
+};
+
 /// What the vrrp process counts that belongs to no instance; the answer to Query, beside the
 /// reports.
 struct RoleCounters {
@@ -219,6 +235,7 @@ using Message = std::variant<Configure,
                              Heartbeat,
                              RoleCounters,
                              TrackerState,
-                             InstanceEvent>;
+                             InstanceEvent,
+                             BfdReport>;
 
 }  // namespace vipd::ipc

@@ -111,9 +111,10 @@ std::string render_instances(const Json& status, const Screen& screen) {
         std::string addresses;
         for (const auto& vip : list(instance, "vips"))
             if (vip.is_string())
-                addresses += (addresses.empty() ? "" : " ") + plain(vip.get<std::string>());
+                addresses.append(addresses.empty() ? "" : " ")
+                    .append(plain(vip.get<std::string>()));
         if (const auto fault = text(instance, "fault"); !fault.empty())
-            addresses = fault + (addresses.empty() ? "" : "; " + addresses);
+            addresses = addresses.empty() ? fault : fmt::format("{}; {}", fault, addresses);
         table.add(
             {{text(instance, "name"), Color::Bold},
              {state, instance_color(state)},
@@ -126,6 +127,29 @@ std::string render_instances(const Json& status, const Screen& screen) {
     }
     if (table.empty()) return {};
     return section(screen, "VRRP instances") + table.render(screen);
+}
+
+std::string render_bfd(const Json& status, const Screen& screen) {
+    Table table({{"BFD session"},
+                 {"State"},
+                 {"For", true},
+                 {"Neighbour"},
+                 {"Sent", true, 2},
+                 {"Heard", true, 2},
+                 {"Downs", true, 1}});
+    for (const auto& session : list(status, "bfd")) {
+        const auto state = text(session, "state");
+        const auto& counters = member(session, "counters");
+        table.add({{text(session, "name")},
+                   {state, state == "up" ? Color::Good : Color::Bad},
+                   {duration_text(number(session, "in_state_ms"))},
+                   {text(session, "neighbour") + (flag(session, "multihop") ? " (multihop)" : "")},
+                   {std::to_string(number(counters, "packet_tx"))},
+                   {std::to_string(number(counters, "packet_rx"))},
+                   {std::to_string(number(counters, "down"))}});
+    }
+    if (table.empty()) return {};
+    return section(screen, "BFD sessions") + table.render(screen);
 }
 
 std::string render_scripts(const Json& status, const Screen& screen) {
@@ -330,10 +354,10 @@ std::string rate_text(double value) {
 
 std::string render_status(const Json& status, const Screen& screen) {
     return render_head(status, screen) + render_instances(status, screen) +
-           render_scripts(status, screen) + render_services(status, screen) +
-           render_sync(status, screen) + render_ipvs_sync(status, screen) +
-           render_state(status, screen) + render_interfaces(status, screen) +
-           render_verdicts(status, screen);
+           render_scripts(status, screen) + render_bfd(status, screen) +
+           render_services(status, screen) + render_sync(status, screen) +
+           render_ipvs_sync(status, screen) + render_state(status, screen) +
+           render_interfaces(status, screen) + render_verdicts(status, screen);
 }
 
 }  // namespace vipd::vipctl

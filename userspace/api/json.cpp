@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 namespace vipd::api {
 namespace {
 
@@ -57,6 +59,18 @@ Json script_json(const control::TrackScriptStatus& script) {
              : script.up   ? "up"
                            : "down"},
             {"detail", script.detail}};
+}
+
+Json bfd_json(const control::BfdStatus& bfd) {
+    static constexpr std::array<std::string_view, 4> kStates = {"admin_down", "down", "init", "up"};
+    const auto& report = bfd.report;
+    return {{"name", report.session},
+            {"neighbour", report.neighbour.to_string()},
+            {"multihop", report.multihop},
+            {"state", report.state < kStates.size() ? kStates[report.state] : "?"},
+            {"diagnostic", report.diagnostic},
+            {"in_state_ms", bfd.in_state.count()},
+            {"counters", counters_json(report.counters)}};
 }
 
 Json next_hop_json(const control::RealStatus& real) {
@@ -269,6 +283,7 @@ Json to_json(const control::Status& status) {
             {"processes", array_json(status.processes, process_json)},
             {"instances", array_json(status.instances, instance_json)},
             {"track_scripts", array_json(status.track_scripts, script_json)},
+            {"bfd", array_json(status.bfd, bfd_json)},
             {"services", array_json(status.services, service_json)},
             {"sync",
              {{"enabled", status.sync.enabled},

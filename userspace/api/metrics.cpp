@@ -80,6 +80,18 @@ void write_instances(Exposition& out, const control::Status& status) {
         out.flag({{"script", script.name}}, script.known && script.up);
 }
 
+void write_bfd(Exposition& out, const control::Status& status) {
+    out.family("vipd_bfd_up", "gauge", "1 while the BFD session is up.");
+    for (const auto& bfd : status.bfd)
+        out.flag({{"session", bfd.report.session}}, bfd.report.state == 3);
+    out.family("vipd_bfd_events_total",
+               "counter",
+               "Counters of the BFD session, by name (packets, changes, rejects).");
+    for (const auto& bfd : status.bfd)
+        for (const auto& counter : bfd.report.counters)
+            out.sample({{"session", bfd.report.session}, {"event", counter.name}}, counter.value);
+}
+
 /// One family with one sample per service.
 template <class Value>
 void per_service(Exposition& out,
@@ -314,6 +326,7 @@ void Exposition::line(Labels labels, std::string_view value) {
 void write_metrics(Exposition& out, const control::Status& status) {
     write_daemon(out, status);
     write_instances(out, status);
+    write_bfd(out, status);
     write_services(out, status);
     write_sync(out, status);
     write_ipvs_sync(out, status);

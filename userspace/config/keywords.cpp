@@ -231,8 +231,7 @@ std::vector<Keyword> table() {
         script("notify_down", kReal),
         value("uthreshold", kReal),
         value("lthreshold", kReal),
-        flag("alpha", kReal | kRetries),
-        flag("alpha", in(BfdCheck), NotYet),
+        flag("alpha", kReal | kRetries | in(BfdCheck)),
         block("TCP_CHECK", kReal, TcpCheck),
         block("HTTP_GET", kReal, HttpGet),
         block("MISC_CHECK", kReal, MiscCheck),
@@ -241,7 +240,7 @@ std::vector<Keyword> table() {
         block("DNS_CHECK", kReal, DnsCheck),
         block("UDP_CHECK", kReal, UdpCheck),
         block("PING_CHECK", kReal, PingCheck),
-        block("BFD_CHECK", kReal, BfdCheck, 0, NotYet),
+        block("BFD_CHECK", kReal, BfdCheck),
         block("FILE_CHECK", kReal, FileCheck, 0, NotYet),
         value("connect_ip", kConnects),
         value("connect_port", kConnects),
@@ -389,7 +388,7 @@ std::vector<Keyword> table() {
     single(Done, in(DnsCheck), "type", "name");
     single(Done, in(UdpCheck), "payload", "min_reply_length", "max_reply_length");
     flags(Done, in(UdpCheck), "require_reply");
-    single(NotYet, in(BfdCheck), "name");
+    single(Done, in(BfdCheck), "name");
     single(NotYet, in(FileCheck), "track_file");
     // clang-format on
     return all;

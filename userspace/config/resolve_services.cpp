@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace vipd::config {
 
@@ -128,10 +129,44 @@ bool resolve_members(Parsing& parsing, VirtualServer& server) {
     return true;
 }
 
+/// BFD_CHECK names a session that is there and serves checkers, each only once.
+void settle_bfd_checks(Parsing& parsing, RealServer& real) {
+    std::set<std::string> known;
+    std::erase_if(real.checkers, [&](const Checker& checker) {
+        if (checker.kind != Checker::Kind::Bfd) return false;
+        const Word word = parsing.reporter.word_at(checker.at);
+        const std::string& name = checker.bfd_instance;
+        const auto session =
+            std::ranges::find(parsing.config.bfd_instances, name, &BfdInstance::name);
+        if (session == parsing.config.bfd_instances.end()) {
+            if (!parsing.faulty.contains(name))
+                parsing.reporter.complaint(
+                    word, fmt::format("there is no bfd_instance {}; ignored", quoted(name)));
+            return true;
+        }
+        if (*session->vrrp && !*session->checker) {
+            parsing.reporter.complaint(
+                word,
+                fmt::format("bfd_instance {} is for vrrp only; ignored", quoted(name)),
+                "add checker to it");
+            return true;
+        }
+        if (!known.insert(name).second) {
+            parsing.reporter.complaint(
+                word, fmt::format("the real server follows {} already; ignored", quoted(name)));
+            return true;
+        }
+        return false;
+    });
+}
+
 }  // namespace
 
 void resolve_services(Parsing& parsing) {
     Config& config = parsing.config;
+    for (auto* servers : {&config.virtual_servers, &config.keyless_servers})
+        for (VirtualServer& server : *servers)
+            for (RealServer& real : server.real_servers) settle_bfd_checks(parsing, real);
     std::vector<VirtualServer> unresolved;
     for (VirtualServer& server : config.keyless_servers)
         (resolve_members(parsing, server) ? config.virtual_servers : unresolved)

@@ -32,14 +32,27 @@ bool has_forwarded_service(const config::Config& config) {
                                [](const auto& server) { return !unsupported(server); });
 }
 
-bool has_checkers(const config::Config& config,
-                  std::optional<config::Checker::Kind> kind = std::nullopt) {
+template <class Predicate>
+bool has_checker(const config::Config& config, Predicate wanted) {
     for (const auto& server : config.virtual_servers)
         for (const auto& real : server.real_servers)
             for (const auto& checker : real.checkers)
-                if (!kind || checker.kind == *kind) return true;
+                if (wanted(checker.kind)) return true;
     return false;
 }
+
+bool has_checker(const config::Config& config, config::Checker::Kind kind) {
+    return has_checker(config, [kind](config::Checker::Kind one) { return one == kind; });
+}
+
+/// BFD_CHECK is done by vrrp and core.
+bool wants_check_process(const config::Config& config) {
+    return has_checker(config,
+                       [](config::Checker::Kind one) { return one != config::Checker::Kind::Bfd; });
+}
+
+constexpr std::uint8_t kBfdUp = 3;          // RFC 5880, 4.1
+constexpr Nanos kBfdSettling = Seconds(5);  // three packets of a session that is not up, and more
 
 struct OpenedPlane {
     std::unique_ptr<dataplane::Dataplane> plane;
@@ -171,7 +184,8 @@ bool Core::run_host_script(const std::optional<config::Script>& script,
 }
 
 bool Core::wants_vrrp(const config::Config& config) const {
-    return options_.vrrp && (options_.all_roles || !config.instances.empty());
+    return options_.vrrp && (options_.all_roles || !config.instances.empty() ||
+                             has_checker(config, config::Checker::Kind::Bfd));
 }
 
 // Services before interfaces: nothing is attached that would not know what to do.
@@ -237,6 +251,11 @@ Result<> Core::put_in_force(LoadedConfig loaded, bool tell_roles) {
                             config().instances.end(),
                             [&](const auto& instance) { return instance.name == known.first; });
     });
+    std::erase_if(bfd_reports_, [&](const auto& known) {
+        return std::ranges::none_of(config().bfd_instances, [&](const auto& session) {
+            return session.name == known.first;
+        });
+    });
     std::erase_if(states_, [&](const auto& known) { return !notify_.knows(known.first); });
     on_events(events);
     if (!tell_roles) return {};
@@ -249,8 +268,7 @@ Result<> Core::put_in_force(LoadedConfig loaded, bool tell_roles) {
 }
 
 void Core::start_roles() {
-    if (options_.allow_ping && options_.check &&
-        has_checkers(config(), config::Checker::Kind::Ping))
+    if (options_.allow_ping && options_.check && has_checker(config(), config::Checker::Kind::Ping))
         options_.allow_ping();
     const auto ensure = [&](std::unique_ptr<RoleProcess>& process,
                             bool wanted,
@@ -277,7 +295,7 @@ void Core::start_roles() {
         if (auto begun = process->start(); !begun)
             say(true, fmt::format("process {}: {}", role, begun.error().message));
     };
-    const bool want_check = options_.check && (options_.all_roles || has_checkers(config()));
+    const bool want_check = options_.check && (options_.all_roles || wants_check_process(config()));
     ensure(vrrp_,
            wants_vrrp(config()),
            "vrrp",
@@ -423,6 +441,10 @@ void Core::on_vrrp_message(ipc::Message message) {
             instances_.insert_or_assign(report->instance, std::move(*report));
     } else if (const auto* event = std::get_if<ipc::InstanceEvent>(&message)) {
         tell(notify_.on_event(*event));
+    } else if (const auto* tracker = std::get_if<ipc::TrackerState>(&message)) {
+        if (tracker->kind == ipc::TrackerKind::Bfd) on_bfd_state(tracker->name, tracker->up);
+    } else if (auto* bfd = std::get_if<ipc::BfdReport>(&message)) {
+        on_bfd_report(std::move(*bfd));
     } else if (auto* counters = std::get_if<ipc::RoleCounters>(&message)) {
         vrrp_counters_ = std::move(counters->counters);
     } else if (const auto* ready = std::get_if<ipc::Ready>(&message)) {
@@ -430,6 +452,26 @@ void Core::on_vrrp_message(ipc::Message message) {
         relieve_old_vrrp();
         report_ready(*ready, "vrrp");
     }
+}
+
+void Core::on_bfd_state(const std::string& session, bool up) {
+    if (stopping_) return;
+    const auto events = services_.on_bfd(session, up);
+    on_events(events);
+    if (!events.empty()) follow_soon();
+}
+
+// Once a second; what a message told at once, unless it was lost or the vrrp process has died
+// since.
+void Core::on_bfd_report(ipc::BfdReport report) {
+    if (std::ranges::none_of(config().bfd_instances,
+                             [&](const auto& known) { return known.name == report.session; }))
+        return;
+    const bool up = report.state == kBfdUp;
+    // A new vrrp process finds its neighbours again: the real servers need not notice.
+    const TimePoint started{Nanos(report.started_ns)};
+    if (up || loop_.now() >= started + kBfdSettling) on_bfd_state(report.session, up);
+    bfd_reports_.insert_or_assign(report.session, std::move(report));
 }
 
 void Core::on_check_message(ipc::Message message) {

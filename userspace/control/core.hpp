@@ -123,6 +123,8 @@ class Core final : public Backend {
                     const ServiceTable& services);
     void on_check_started(bool restarted);
     void on_vrrp_message(ipc::Message message);
+    void on_bfd_report(ipc::BfdReport report);
+    void on_bfd_state(const std::string& session, bool up);
     void on_check_message(ipc::Message message);
     void on_instance_state(const ipc::InstanceStateChange& change);
     void on_run_script(const ipc::RunScript& request);
@@ -176,6 +178,7 @@ class Core final : public Backend {
     FdStore fd_store_;
     std::map<std::string, ipc::InstanceReport> instances_;
     std::map<std::string, ipc::VrrpState> states_;
+    std::map<std::string, ipc::BfdReport> bfd_reports_;
     std::vector<ipc::Counter> vrrp_counters_;
     std::map<std::string, ipc::TrackScriptState> script_states_;
 

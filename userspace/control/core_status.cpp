@@ -119,6 +119,13 @@ Status Core::status() {
         status.track_scripts.push_back(
             {state.script, state.known, state.up, track_scripts_.detail(state.script)});
 
+    for (const auto& [name, report] : bfd_reports_) {
+        const auto since = std::max(report.started_ns, report.last_change_ns);
+        const auto age = since == 0 ? Nanos(0) : now - TimePoint(Nanos(since));
+        status.bfd.push_back(
+            {report, std::max(Millis(0), std::chrono::duration_cast<Millis>(age))});
+    }
+
     const dataplane::Dataplane* plane = forwarding_ ? &forwarding_->dataplane() : nullptr;
     const auto links = links_->links();
     const auto link_name = [&](int ifindex) -> std::string {

@@ -55,6 +55,13 @@ bool mails(const config::Value<bool>& own, bool otherwise, const config::Smtp& s
     return otherwise;
 }
 
+/// Whether a checker is not core's own business.
+bool checked_by_process(const config::RealServer& real) {
+    return std::ranges::any_of(real.checkers, [](const config::Checker& checker) {
+        return checker.kind != config::Checker::Kind::Bfd;
+    });
+}
+
 }  // namespace
 
 std::string keepalived_name(const Endpoint& endpoint, Protocol protocol) {
@@ -87,6 +94,53 @@ std::uint64_t ServiceTable::live_weight(const ServiceState& service) {
     return sum;
 }
 
+// keepalived: a real server is up until its first check fails, unless it starts in alpha.
+ServiceTable::RealState ServiceTable::fresh_state(const config::RealServer& real, bool alpha) {
+    RealState state;
+    state.checked.up = !alpha || !checked_by_process(real);
+    for (const auto& checker : real.checkers)
+        if (checker.kind == config::Checker::Kind::Bfd)
+            state.sessions[checker.bfd_instance] = {
+                !checker.alpha,
+                false,
+                checker.alpha ? fmt::format("BFD session {} is not up yet", checker.bfd_instance)
+                              : ""};
+    settle(real, state);
+    return state;
+}
+
+void ServiceTable::settle(const config::RealServer& real, RealState& state) {
+    const bool checked = checked_by_process(real);
+    state.up = true;
+    state.known = true;
+    state.reason.clear();
+    bool down_for_sure = false;  // whoever has not spoken yet
+    const auto add = [&](const Verdict& verdict) {
+        state.known = state.known && verdict.known;
+        if (verdict.up) return;
+        state.up = false;
+        down_for_sure = down_for_sure || verdict.known;
+        if (state.reason.empty()) state.reason = verdict.reason;
+    };
+    if (checked) add(state.checked);
+    for (const auto& [session, verdict] : state.sessions) add(verdict);
+    state.known = state.known || down_for_sure;
+}
+
+void ServiceTable::keep(const RealState& before,
+                        const config::RealServer& then,
+                        const config::RealServer& now,
+                        RealState& state) {
+    if (checked_by_process(then) && checked_by_process(now)) {
+        state.checked = before.checked;
+        state.weight = before.weight;
+    }
+    for (auto& [session, verdict] : state.sessions)
+        if (const auto old = before.sessions.find(session); old != before.sessions.end())
+            verdict = old->second;
+    settle(now, state);
+}
+
 std::vector<ServiceEvent> ServiceTable::configure(const config::Config& config) {
     std::vector<ServiceEvent> events;
     std::map<ServiceKey, ServiceState> services;
@@ -97,17 +151,17 @@ std::vector<ServiceEvent> ServiceTable::configure(const config::Config& config) 
         const auto before = services_.find(server.key);
         ServiceState state{server, {}, true};
         for (const auto& real : server.real_servers) {
-            RealState health;
-            // keepalived: a real server is up until its first check fails, unless it starts in
-            // alpha.
-            health.up = real.checkers.empty() || !*server.alpha;
+            RealState health = fresh_state(real, *server.alpha);
             if (before != services_.end()) {
                 const auto& old = before->second.config.real_servers;
                 const auto same = std::ranges::find_if(old, [&](const auto& candidate) {
                     return candidate.endpoint == real.endpoint;
                 });
-                if (same != old.end() && !same->checkers.empty() && !real.checkers.empty())
-                    health = before->second.reals[static_cast<std::size_t>(same - old.begin())];
+                if (same != old.end())
+                    keep(before->second.reals[static_cast<std::size_t>(same - old.begin())],
+                         *same,
+                         real,
+                         health);
             }
             state.reals.push_back(std::move(health));
         }
@@ -138,15 +192,47 @@ std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& to
     const auto real = std::ranges::find_if(
         reals, [&](const auto& candidate) { return candidate.endpoint == told.real; });
     if (real == reals.end()) return events;
-    RealState& state = service.reals[static_cast<std::size_t>(real - reals.begin())];
+    const auto at = static_cast<std::size_t>(real - reals.begin());
+    RealState& state = service.reals[at];
     const bool was_up = state.up;
     const auto old_weight = effective_weight(*real, state);
-    state.known = told.known;
-    state.up = told.up;
+    state.checked = {told.up, told.known, told.reason};
     state.weight = told.weight;
-    state.reason = told.up ? std::string() : told.reason;
+    settle(*real, state);
+    announce(service, at, was_up, old_weight, events);
+    return events;
+}
 
-    const auto real_name = keepalived_name(told.real, told.service.protocol);
+std::vector<ServiceEvent> ServiceTable::on_bfd(const std::string& session, bool up) {
+    std::vector<ServiceEvent> events;
+    for (const auto& key : order_) {
+        ServiceState& service = services_.at(key);
+        for (std::size_t at = 0; at < service.reals.size(); ++at) {
+            RealState& state = service.reals[at];
+            const auto followed = state.sessions.find(session);
+            if (followed == state.sessions.end()) continue;
+            Verdict& verdict = followed->second;
+            if (!up && !verdict.known) continue;
+            if (verdict.known && verdict.up == up) continue;
+            const auto& real = service.config.real_servers[at];
+            const bool was_up = state.up;
+            const auto weight = effective_weight(real, state);
+            verdict = {up, true, up ? "" : fmt::format("BFD session {} is down", session)};
+            settle(real, state);
+            announce(service, at, was_up, weight, events);
+        }
+    }
+    return events;
+}
+
+void ServiceTable::announce(ServiceState& service,
+                            std::size_t at,
+                            bool was_up,
+                            std::uint32_t old_weight,
+                            std::vector<ServiceEvent>& events) {
+    const RealState& state = service.reals[at];
+    const config::RealServer* const real = &service.config.real_servers[at];
+    const auto real_name = keepalived_name(real->endpoint, service.config.key.protocol);
     const auto service_name = name_of(service.config);
     if (was_up != state.up) {
         if (state.up)
@@ -187,7 +273,6 @@ std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& to
     }
     update_quorum(service, false, events);
     build_all(service);
-    return events;
 }
 
 void ServiceTable::adopt(const model::Model& model) {
@@ -207,9 +292,11 @@ void ServiceTable::adopt(const model::Model& model) {
             const bool inhibited =
                 *real.inhibit_on_failure && same->weight == 0 && *real.weight > 0;
             if (same->alive && !inhibited) continue;
-            service.reals[i].up = false;
-            service.reals[i].known = true;
-            service.reals[i].reason = "down before the restart";
+            const Verdict down{false, true, "down before the restart"};
+            RealState& state = service.reals[i];
+            if (checked_by_process(real)) state.checked = down;
+            for (auto& [session, verdict] : state.sessions) verdict = down;
+            settle(real, state);
         }
         std::vector<ServiceEvent> unsaid;  // the quorum is as it was
         update_quorum(service, true, unsaid);
@@ -420,13 +507,13 @@ std::vector<ipc::RealServerState> ServiceTable::health() const {
     std::vector<ipc::RealServerState> states;
     for (const auto& [key, service] : services_)
         for (std::size_t i = 0; i < service.reals.size(); ++i)
-            if (service.reals[i].known)
+            if (const Verdict& checked = service.reals[i].checked; checked.known)
                 states.push_back({key,
                                   service.config.real_servers[i].endpoint,
-                                  service.reals[i].up,
+                                  checked.up,
                                   true,
                                   service.reals[i].weight,
-                                  service.reals[i].reason});
+                                  checked.reason});
     return states;
 }
 

@@ -72,6 +72,10 @@ class ServiceTable {
     /// A real server's health has been told by the check process. Unknown ones are ignored: the
     /// message may have crossed a reload.
     std::vector<ServiceEvent> on_health(const ipc::RealServerState& state);
+    /// A BFD session that real servers follow (BFD_CHECK) is up, or is not. As with keepalived a
+    /// session counts from when it first came up: until then its real servers are up, or with alpha
+    /// down.
+    std::vector<ServiceEvent> on_bfd(const std::string& session, bool up);
     /// What the data plane of an earlier daemon holds: real servers that had failed stay down until
     /// a check passes. Only those that are checked; nothing would ever bring the others up.
     void adopt(const model::Model& model);
@@ -85,15 +89,22 @@ class ServiceTable {
 
     const model::Model& desired() const { return desired_; }
     std::vector<ServiceView> view() const;
-    /// What a restarted check process must know.
+    /// What a restarted check process must know: what it has said itself.
     std::vector<ipc::RealServerState> health() const;
 
   private:
-    struct RealState {
+    struct Verdict {
         bool up = true;
         bool known = false;
-        std::int32_t weight = -1;
         std::string reason;
+    };
+    struct RealState {
+        bool up = true;  ///< this and the next two: of all its checkers, by settle()
+        bool known = false;
+        std::string reason;
+        std::int32_t weight = -1;
+        Verdict checked;                          ///< of the check process
+        std::map<std::string, Verdict> sessions;  ///< of each BFD_CHECK, by bfd_instance
     };
     struct ServiceState {
         config::VirtualServer config;
@@ -101,6 +112,19 @@ class ServiceTable {
         bool quorum_up = true;
     };
 
+    static RealState fresh_state(const config::RealServer& real, bool alpha);
+    static void settle(const config::RealServer& real, RealState& state);
+    /// What a real server that was there before takes along.
+    static void keep(const RealState& before,
+                     const config::RealServer& then,
+                     const config::RealServer& now,
+                     RealState& state);
+    /// What the change of a real server's state means, with the quorum.
+    void announce(ServiceState& service,
+                  std::size_t real,
+                  bool was_up,
+                  std::uint32_t old_weight,
+                  std::vector<ServiceEvent>& events);
     static std::uint32_t effective_weight(const config::RealServer& real, const RealState& state);
     static std::uint64_t live_weight(const ServiceState& service);
     void update_quorum(ServiceState& service, bool initial, std::vector<ServiceEvent>& events);

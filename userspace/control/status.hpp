@@ -56,6 +56,12 @@ struct TrackScriptStatus {
     std::string detail;  ///< of the last run: "exited with status 1"
 };
 
+/// A BFD session (bfd_instance).
+struct BfdStatus {
+    ipc::BfdReport report;  ///< as the vrrp process last said it
+    Millis in_state{0};     ///< since it last came up or went down, or was opened; 0: not open
+};
+
 struct RealStatus {
     Endpoint endpoint;
     model::Method method = model::Method::DirectRouting;
@@ -198,6 +204,7 @@ struct Status {
     std::vector<ProcessStatus> processes;
     std::vector<InstanceStatus> instances;
     std::vector<TrackScriptStatus> track_scripts;
+    std::vector<BfdStatus> bfd;
     std::vector<ServiceStatus> services;
     SyncStatus sync;
     CheckpointStatus checkpoint;

@@ -98,6 +98,26 @@ Prepared prepare(const ipc::Configure& configure, const Fd& text_fd) {
     return prepared;
 }
 
+std::uint64_t nanoseconds(const std::optional<TimePoint>& at) {
+    return at ? static_cast<std::uint64_t>(at->time_since_epoch().count()) : 0;
+}
+
+ipc::BfdReport to_message(const bfd::SessionReport& report) {
+    return {.session = report.name,
+            .neighbour = report.neighbour,
+            .multihop = report.multihop,
+            .state = static_cast<std::uint8_t>(report.state),
+            .diagnostic = static_cast<std::uint8_t>(report.diagnostic),
+            .started_ns = nanoseconds(report.started),
+            .last_change_ns = nanoseconds(report.last_change),
+            .counters = {{"packet_tx", report.sent},
+                         {"packet_tx_failed", report.send_failed},
+                         {"packet_rx", report.received},
+                         {"reject_ttl", report.too_far},
+                         {"up", report.ups},
+                         {"down", report.downs}}};
+}
+
 // From here on: raw sockets and addresses, nothing else that root may.
 Result<> keep_network_rights_only() {
     static constexpr std::array<cap_value_t, 2> kKept = {CAP_NET_ADMIN, CAP_NET_RAW};
@@ -126,6 +146,7 @@ class VrrpRole final : public vrrp::Observer {
 
   private:
     void on_message(ipc::Message message, Fd attached);
+    void answer_query();
     void on_configure(const ipc::Configure& configure, Fd attached);
     void prepare_beside();
     void on_prepared();
@@ -317,16 +338,23 @@ void VrrpRole::on_message(ipc::Message message, Fd attached) {
         if (!engine_->handover(handover->instance, Millis(handover->hold_ms), now))
             spdlog::warn("handover: no running instance {}", printable(handover->instance));
     } else if (std::holds_alternative<ipc::Query>(message)) {
-        for (const auto& report : engine_->reports()) tell(report);
-        ipc::RoleCounters unmatched;
-        for (const vrrp::Reject reason : vrrp::kRejects)
-            unmatched.counters.push_back(
-                {"vrrp_unmatched_" + std::string(vrrp::counter_name(reason)),
-                 engine_->unmatched(reason)});
-        tell(unmatched);
+        answer_query();
     } else if (std::holds_alternative<ipc::Stop>(message)) {
         stop("");
     }
+}
+
+void VrrpRole::answer_query() {
+    for (const auto& report : engine_->reports()) tell(report);
+    for (const auto& report : bfd_->reports()) tell(to_message(report));
+    ipc::RoleCounters counted;
+    for (const vrrp::Reject reason : vrrp::kRejects)
+        counted.counters.push_back({"vrrp_unmatched_" + std::string(vrrp::counter_name(reason)),
+                                    engine_->unmatched(reason)});
+    for (const bfd::Reject reason : bfd::kRejects)
+        counted.counters.push_back(
+            {"bfd_reject_" + std::string(bfd::counter_name(reason)), bfd_->rejected(reason)});
+    tell(counted);
 }
 
 // --- configuration -----------------------------------------------------------------------------
@@ -461,7 +489,9 @@ void VrrpRole::configure_bfd(std::vector<bfd::SessionSettings> sessions) {
 }
 
 void VrrpRole::bfd_changed(const std::string& session, bool up) {
-    engine_->tracker_state({ipc::TrackerKind::Bfd, session, up, 0}, monotonic_now());
+    const ipc::TrackerState state{ipc::TrackerKind::Bfd, session, up, 0};
+    engine_->tracker_state(state, monotonic_now());
+    tell(state);  // its real servers; lost, core has it from the next report
 }
 
 // --- the rest ----------------------------------------------------------------------------------
@@ -481,8 +511,8 @@ void VrrpRole::on_link_events() {
 void VrrpRole::stop(const std::string& why) {
     if (stopping_) return;
     engine_->stop(monotonic_now(), keep_vips_);
+    stopping_ = true;  // that our sessions end now says nothing of the real servers
     bfd_->stop(monotonic_now());
-    stopping_ = true;
     if (!why.empty()) spdlog::info("Stopped: {}", why);
     loop_.exit(0);
 }

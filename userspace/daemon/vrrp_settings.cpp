@@ -5,6 +5,8 @@
 #include "userspace/daemon/routing_settings.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 namespace vipd::daemon {
 
@@ -267,6 +269,20 @@ vrrp::EngineSettings vrrp_settings(const config::Config& config, const Moment& m
     return settings;
 }
 
+namespace {
+
+/// What BFD_CHECK names.
+std::set<std::string_view> sessions_of_checkers(const config::Config& config) {
+    std::set<std::string_view> names;
+    for (const auto& service : config.virtual_servers)
+        for (const auto& real : service.real_servers)
+            for (const auto& checker : real.checkers)
+                if (checker.kind == config::Checker::Kind::Bfd) names.insert(checker.bfd_instance);
+    return names;
+}
+
+}  // namespace
+
 std::vector<bfd::SessionSettings> bfd_settings(const config::Config& config) {
     const auto tracks = [](const std::string& name) {
         return [&name](const auto& owner) {
@@ -274,10 +290,12 @@ std::vector<bfd::SessionSettings> bfd_settings(const config::Config& config) {
                                        [&](const auto& track) { return track.name == name; });
         };
     };
+    const auto checked = sessions_of_checkers(config);
     std::vector<bfd::SessionSettings> sessions;
     for (const auto& from : config.bfd_instances) {
         if (std::ranges::none_of(config.instances, tracks(from.name)) &&
-            std::ranges::none_of(config.sync_groups, tracks(from.name)))
+            std::ranges::none_of(config.sync_groups, tracks(from.name)) &&
+            !checked.contains(from.name))
             continue;
         const std::uint8_t ttl = *from.multihop ? kMultihopTtl : kSingleHopTtl;
         sessions.push_back({.name = from.name,

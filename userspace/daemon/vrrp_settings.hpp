@@ -22,7 +22,7 @@ struct Moment {
 /// What cannot be run is left to the engine to refuse by name.
 vrrp::EngineSettings vrrp_settings(const config::Config& config, const Moment& moment = {});
 
-/// The BFD sessions that some instance or group tracks.
+/// The BFD sessions that some instance or group tracks, or the check of a real server names.
 std::vector<bfd::SessionSettings> bfd_settings(const config::Config& config);
 
 /// How long the data plane may answer for the VIPs after this process has last been alive. 0: for

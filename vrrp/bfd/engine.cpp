@@ -67,6 +67,7 @@ void Engine::start(Running& running, TimePoint now) {
         return;
     }
     running.open = true;
+    running.counted.started = now;
     std::uint32_t discriminator = 0;
     const auto taken = [&] {
         return std::ranges::any_of(
@@ -85,10 +86,13 @@ void Engine::deliver(Running& running, const Event& event, TimePoint now) {
     for (const ControlPacket& packet : actions.send) {
         if (!running.open) continue;
         // A packet that cannot be sent is one that is lost.
-        if (wire_.send(running.settings, encode(packet))) ++running.sent;
+        const bool sent = wire_.send(running.settings, encode(packet)).has_value();
+        ++(sent ? running.counted.sent : running.counted.send_failed);
     }
     if (!actions.changed) return;
     const bool up = running.session.state == State::Up;
+    running.counted.last_change = now;
+    ++(up ? running.counted.ups : running.counted.downs);
     listener_.log(fmt::format("BFD_Instance({}) Entering {} state (Local diagnostic {})",
                               running.settings.name,
                               to_string(running.session.state),
@@ -128,10 +132,11 @@ void Engine::receive(const Arrival& arrival, TimePoint now) {
         return;
     }
     if (from_too_far(running->settings, arrival.ttl)) {
+        ++running->counted.too_far;
         reject(Reject::Ttl, arrival);
         return;
     }
-    ++running->received;
+    ++running->counted.received;
     deliver(*running, Received{*packet}, now);
 }
 
@@ -151,6 +156,19 @@ std::optional<TimePoint> Engine::wake() const {
 bool Engine::up(const std::string& session) const {
     const auto found = sessions_.find(session);
     return found != sessions_.end() && found->second.session.state == State::Up;
+}
+
+std::vector<SessionReport> Engine::reports() const {
+    std::vector<SessionReport> reports;
+    for (const auto& [name, running] : sessions_) {
+        SessionReport& report = reports.emplace_back(running.counted);
+        report.name = name;
+        report.neighbour = running.settings.neighbour;
+        report.multihop = running.settings.multihop;
+        report.state = running.session.state;
+        report.diagnostic = running.session.diagnostic;
+    }
+    return reports;
 }
 
 }  // namespace vipd::bfd

@@ -49,6 +49,23 @@ class Wire {
     virtual Result<> send(const SessionSettings& session, std::span<const std::uint8_t> packet) = 0;
 };
 
+/// What is known of a session, for whoever watches.
+struct SessionReport {
+    std::string name;
+    IpAddress neighbour;
+    bool multihop = false;
+    State state = State::Down;
+    Diagnostic diagnostic = Diagnostic::None;
+    std::optional<TimePoint> started;      ///< nothing: it is not open yet
+    std::optional<TimePoint> last_change;  ///< when it last came up or went down
+    std::uint64_t sent = 0;
+    std::uint64_t send_failed = 0;
+    std::uint64_t received = 0;
+    std::uint64_t too_far = 0;  ///< rejected for its TTL
+    std::uint64_t ups = 0;
+    std::uint64_t downs = 0;
+};
+
 class Engine {
   public:
     struct Listener {
@@ -69,6 +86,7 @@ class Engine {
     std::optional<TimePoint> wake() const;
 
     bool up(const std::string& session) const;
+    std::vector<SessionReport> reports() const;
     std::uint64_t rejected(Reject reason) const {
         return rejected_[static_cast<std::size_t>(reason)];
     }
@@ -78,8 +96,7 @@ class Engine {
         SessionSettings settings;
         Session session;
         bool open = false;
-        std::uint64_t sent = 0;
-        std::uint64_t received = 0;
+        SessionReport counted;  ///< of which only times and counters are kept here
     };
     using Sessions = std::map<std::string, Running>;
 

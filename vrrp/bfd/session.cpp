@@ -14,7 +14,7 @@ class Transition {
     Transition(Session& session, const Policy& policy, TimePoint now)
         : s_(session), policy_(policy), now_(now) {}
 
-    Actions take() { return std::move(actions_); }
+    Actions take() const { return actions_; }
 
     void on(const Start& start) {
         s_ = Session{};
@@ -50,7 +50,7 @@ class Transition {
         s_.state = State::AdminDown;
         s_.diagnostic = Diagnostic::AdministrativelyDown;
         s_.polling = false;
-        if (s_.yours != 0) actions_.send.push_back(packet());
+        if (s_.yours != 0) actions_.send.add(packet());
         s_.send_at.reset();
         s_.expires_at.reset();
         actions_.changed = was_up;
@@ -69,7 +69,7 @@ class Transition {
     }
 
     void send() {
-        actions_.send.push_back(packet());
+        actions_.send.add(packet());
         s_.last_sent = now_;
         schedule();
     }
@@ -160,7 +160,7 @@ void Transition::on(const Received& received) {
         ControlPacket answer = packet();
         answer.poll = false;
         answer.final = true;
-        actions_.send.push_back(answer);
+        actions_.send.add(answer);
     }
     if (s_.state == before) {
         // What it wants may have changed: never later than that asks for.

@@ -8,10 +8,11 @@
 
 #include <vipd/time.hpp>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <variant>
-#include <vector>
 
 namespace vipd::bfd {
 
@@ -61,8 +62,23 @@ struct Stop {};
 
 using Event = std::variant<Start, Received, Tick, PolicyChanged, Stop>;
 
+/// What one event makes us send: the change of the state, the answer to a poll. Without a heap, so
+/// that sending and hearing never wait for one.
+class Packets {
+  public:
+    void add(const ControlPacket& packet) {
+        if (count_ < packets_.size()) packets_[count_++] = packet;
+    }
+    const ControlPacket* begin() const { return packets_.data(); }
+    const ControlPacket* end() const { return packets_.data() + count_; }
+
+  private:
+    std::array<ControlPacket, 2> packets_{};
+    std::size_t count_ = 0;
+};
+
 struct Actions {
-    std::vector<ControlPacket> send;
+    Packets send;
     bool changed = false;  ///< up became not up, or the reverse
 };
 

@@ -32,7 +32,8 @@ HTTP_GET = ("HTTP_GET {\n            url {\n                path /health\n"
 
 def virtual_server(vip, port, reals, *, algo="mh", kind="DR", check=TCP_CHECK, protocol="TCP",
                    lines=(), real_port=None):
-    """`reals`: addresses, or (address, weight); NAT may give them another port."""
+    """`reals`: addresses, or (address, weight); NAT may give them another port. `check`: of all of them,
+    or by address."""
     text = [f"virtual_server {vip} {port} {{", "    delay_loop 0.5", f"    lb_algo {algo}",
             f"    lb_kind {kind}", f"    protocol {protocol}"]
     text += [f"    {line}" for line in lines]
@@ -40,7 +41,8 @@ def virtual_server(vip, port, reals, *, algo="mh", kind="DR", check=TCP_CHECK, p
         address, weight = real if isinstance(real, tuple) else (real, 1)
         text += [f"    real_server {address} {real_port or port} {{", f"        weight {weight}",
                  "        retry 1", "        delay_before_retry 0.2"]
-        text += [f"        {check}"] if check else []
+        its = check.get(address) if isinstance(check, dict) else check
+        text += [f"        {its}"] if its else []
         text += ["    }"]
     return "\n".join(text + ["}\n"])
 

@@ -32,6 +32,10 @@ TEST(StatusJson, SaysAllOfAStatus) {
          "fault": "interface eth9 is down", "vips": ["10.9.0.1/32"], "counters": {}}],
       "track_scripts": [
         {"name": "chk_nginx", "state": "down", "detail": "exited with status 1"}],
+      "bfd": [
+        {"name": "leaf1", "neighbour": "10.0.0.12", "multihop": false, "state": "up",
+         "diagnostic": 1, "in_state_ms": 65000,
+         "counters": {"packet_tx": 100, "packet_rx": 99, "down": 2}}],
       "services": [
         {"address": "10.0.0.1", "port": 80, "protocol": "TCP", "fwmark": 0, "group": "",
          "persistence_timeout": 0, "persistence_granularity": 32, "scheduler": "wrr", "method": "DR",

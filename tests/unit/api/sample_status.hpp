@@ -58,6 +58,13 @@ inline control::Status sample_status() {
     status.instances = {master, fault};
     status.track_scripts = {{"chk_nginx", true, false, "exited with status 1"}};
 
+    status.bfd = {{.report = {.session = "leaf1",
+                              .neighbour = ip("10.0.0.12"),
+                              .state = 3,
+                              .diagnostic = 1,
+                              .counters = {{"packet_tx", 100}, {"packet_rx", 99}, {"down", 2}}},
+                   .in_state = Seconds(65)}};
+
     control::RealStatus up;
     up.endpoint = {ip("10.1.0.2"), 80};
     up.weight = 3;

@@ -63,6 +63,10 @@ Tracked scripts
 Script    State Last run
 chk_nginx down  exited with status 1
 
+BFD sessions
+BFD session State   For Neighbour Sent Heard Downs
+leaf1       up    1m05s 10.0.0.12  100    99     2
+
 Prot LocalAddress:Port Scheduler
   -> RemoteAddress:Port Forward Weight ActiveConn InActConn State Conn/s Pkt/s Byte/s
 TCP  10.0.0.1:80 wrr                                        up       1.5    12   6.2k

@@ -26,6 +26,7 @@ class Host final : public Wire {
     }
     void close(const SessionSettings& session) override { std::erase(opened, session.name); }
     Result<> send(const SessionSettings& session, std::span<const std::uint8_t> packet) override {
+        if (fail_send) return fail_errno(ENETUNREACH, "send");
         out.push_back({session, {packet.begin(), packet.end()}});
         return {};
     }
@@ -40,6 +41,7 @@ class Host final : public Wire {
     std::vector<std::pair<std::string, bool>> changes;
     std::vector<std::string> log;
     bool fail_open = false;
+    bool fail_send = false;
 
   private:
     std::mt19937 random_;
@@ -143,6 +145,42 @@ TEST_F(BfdEngine, HoldsThroughSomeLoss) {
     EXPECT_EQ(a.changes.size(), 1U);
 }
 
+TEST_F(BfdEngine, ReportsPacketsAndChanges) {
+    connect();
+    ASSERT_EQ(a.engine.reports().size(), 1U);
+    EXPECT_EQ(a.engine.reports()[0].started, now);
+    EXPECT_FALSE(a.engine.reports()[0].last_change);
+    pass(Seconds(3));
+    const SessionReport up = a.engine.reports()[0];
+    EXPECT_EQ(up.name, "b");
+    EXPECT_EQ(up.neighbour, ip("10.0.0.2"));
+    EXPECT_EQ(up.state, State::Up);
+    EXPECT_EQ(up.ups, 1U);
+    EXPECT_EQ(up.downs, 0U);
+    EXPECT_EQ(up.received, b.engine.reports()[0].sent);
+    EXPECT_EQ(up.sent, b.engine.reports()[0].received);
+    EXPECT_GT(up.sent, 200U);
+    cut = true;
+    const TimePoint before = now;
+    pass(Seconds(1));
+    const SessionReport down = a.engine.reports()[0];
+    EXPECT_EQ(down.state, State::Down);
+    EXPECT_EQ(down.diagnostic, Diagnostic::DetectionTimeExpired);
+    EXPECT_EQ(down.downs, 1U);
+    EXPECT_GE(down.last_change, before);
+    EXPECT_EQ(down.received, up.received);
+    a.fail_send = true;
+    pass(Seconds(3));
+    EXPECT_EQ(a.engine.reports()[0].sent, down.sent);
+    EXPECT_GT(a.engine.reports()[0].send_failed, 0U);
+    // From further away than its session allows.
+    cut = false;
+    hops = 1;
+    pass(Seconds(3));
+    EXPECT_GT(a.engine.reports()[0].too_far, 0U);
+    EXPECT_EQ(a.engine.reports()[0].too_far, a.engine.rejected(Reject::Ttl));
+}
+
 TEST_F(BfdEngine, StopIsToldAndIsNoTimeout) {
     connect();
     pass(Seconds(3));
@@ -189,7 +227,7 @@ TEST_F(BfdEngine, MultihopHasItsOwnPortAndAnyDistance) {
 TEST_F(BfdEngine, StrangersAndForgeriesAreCountedAndChangeNothing) {
     connect();
     pass(Seconds(3));
-    ControlPacket forged{.state = State::Down, .mine = 5, .yours = 0xdead};
+    const ControlPacket forged{.state = State::Down, .mine = 5, .yours = 0xdead};
     const auto bytes = encode(forged);
     a.engine.receive({.source = ip("10.0.0.2"), .destination = a.self, .ttl = 255, .bytes = bytes},
                      now);

@@ -111,19 +111,40 @@ TEST(RealServer, HasThresholds) {
 }
 
 TEST(RealServer, WhoseOnlyCheckerIsNotDoneCountsAsUpAndThatIsSaid) {
-    const Parsed parsed = read(service(
-        "real_server 10.0.0.2 80 {\nBFD_CHECK {\nname B\n}\nFILE_CHECK {\ntrack_file F\n}\n}\n"
-        "real_server 10.0.0.3 80 {\nBFD_CHECK {\nname B\n}\nTCP_CHECK {\n}\n}"));
+    const Parsed parsed = read(
+        service("real_server 10.0.0.2 80 {\nFILE_CHECK {\ntrack_file F\n}\n}\n"
+                "real_server 10.0.0.3 80 {\nFILE_CHECK {\ntrack_file F\n}\nTCP_CHECK {\n}\n}"));
     EXPECT_THAT(
         findings(parsed),
-        ElementsAre("6:1 warning: 'BFD_CHECK' is not done by vipd yet; its block is ignored",
-                    "6:1 warning: without BFD_CHECK real_server 10.0.0.2:80 has no "
+        ElementsAre("6:1 warning: 'FILE_CHECK' is not done by vipd yet; its block is ignored",
+                    "6:1 warning: without FILE_CHECK real_server 10.0.0.2:80 has no "
                     "checker: the real server counts as up",
-                    "9:1 warning: 'FILE_CHECK' is not done by vipd yet; its block is "
-                    "ignored",
-                    "14:1 warning: 'BFD_CHECK' is not done by vipd yet; its block is "
+                    "11:1 warning: 'FILE_CHECK' is not done by vipd yet; its block is "
                     "ignored"));
     EXPECT_EQ(parsed.exit_status(), 0);
+}
+
+TEST(RealServer, BfdCheckNamesASessionThatServesCheckers) {
+    const Parsed parsed = read(
+        "bfd_instance a {\nneighbor_ip 10.0.0.9\n}\n"
+        "bfd_instance v {\nneighbor_ip 10.0.0.8\nvrrp\n}\n" +
+        service("real_server 10.0.0.2 80 {\nBFD_CHECK {\nname a\nalpha\n}\n"
+                "BFD_CHECK {\nname a\n}\n}\n"
+                "real_server 10.0.0.3 80 {\nBFD_CHECK {\nname v\n}\n"
+                "BFD_CHECK {\nname nobody\n}\nTCP_CHECK {\n}\n}\n"
+                "real_server 10.0.0.4 80 {\nBFD_CHECK {\n}\n}"));
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("17:1 complaint: the real server follows 'a' already; ignored",
+                            "22:1 complaint: bfd_instance 'v' is for vrrp only; ignored",
+                            "25:1 complaint: there is no bfd_instance 'nobody'; ignored",
+                            "32:1 complaint: BFD_CHECK without a name; ignored"));
+    const auto& reals = parsed.config.virtual_servers.at(0).real_servers;
+    ASSERT_EQ(reals.at(0).checkers.size(), 1U);
+    EXPECT_EQ(reals.at(0).checkers[0].bfd_instance, "a");
+    EXPECT_TRUE(reals.at(0).checkers[0].alpha);
+    ASSERT_EQ(reals.at(1).checkers.size(), 1U);
+    EXPECT_EQ(reals.at(1).checkers[0].kind, Checker::Kind::Tcp);
+    EXPECT_TRUE(reals.at(2).checkers.empty());
 }
 
 TEST(VirtualServer, MistakesAreReported) {
@@ -209,8 +230,8 @@ TEST(VirtualServer, TunnelsThatCannotBe) {
 TEST(VirtualServer, HysteresisIsLessThanTheQuorum) {
     const std::string reals =
         "real_server 10.0.0.2 80 {\nweight 2\n}\nreal_server 10.0.0.3 80 {\nweight 1\n}";
-    for (const std::string quorum : {"3", "9"}) {
-        const Parsed parsed = read(service("quorum " + quorum + "\nhysteresis 5\n" + reals));
+    for (const std::string quorum : {"quorum 3\n", "quorum 9\n"}) {
+        const Parsed parsed = read(service(quorum + "hysteresis 5\n" + reals));
         EXPECT_THAT(findings(parsed),
                     testing::Contains("6:12 complaint: hysteresis 5 is not less than quorum 3; 2 "
                                       "is used"));

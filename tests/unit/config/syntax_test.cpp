@@ -200,8 +200,8 @@ TEST(Syntax, WhatIsNotDoneYetIsAWarningPerUse) {
 TEST(Syntax, UnknownKeywordInsideABlockThatIsNotDoneIsStillAnError) {
     EXPECT_THAT(
         findings(read(service(
-            "real_server 10.0.0.2 80 {\nBFD_CHECK {\nname b\nnam x\n}\nTCP_CHECK {\n}\n}"))),
-        ElementsAre("6:1 warning: 'BFD_CHECK' is not done by vipd yet; its block is ignored",
+            "real_server 10.0.0.2 80 {\nFILE_CHECK {\ntrack_file b\nnam x\n}\nTCP_CHECK {\n}\n}"))),
+        ElementsAre("6:1 warning: 'FILE_CHECK' is not done by vipd yet; its block is ignored",
                     "8:1 error: unknown keyword 'nam'"));
 }
 

@@ -332,5 +332,107 @@ TEST(ServiceTable, OmegaRunsTheDownScriptsAtStop) {
     EXPECT_EQ(table.on_stop().size(), 2U);
 }
 
+config::Checker follows(const char* session, bool alpha = false) {
+    config::Checker checker;
+    checker.kind = config::Checker::Kind::Bfd;
+    checker.bfd_instance = session;
+    checker.alpha = alpha;
+    return checker;
+}
+
+TEST(ServiceTable, BfdSessionTakesARealServerOutAndBringsItBack) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].checkers = {follows("leaf")};
+    ServiceTable table;
+    table.configure(config);
+    // keepalived: up until the session has been up and is not any more.
+    EXPECT_TRUE(table.on_bfd("leaf", false).empty());
+    EXPECT_TRUE(reals(table)[0].alive);
+    EXPECT_FALSE(table.view()[0].reals[0].known);
+    EXPECT_TRUE(table.on_bfd("leaf", true).empty());
+    EXPECT_TRUE(table.view()[0].reals[0].known);
+
+    const auto down = table.on_bfd("leaf", false);
+    ASSERT_EQ(down.size(), 1U);
+    EXPECT_EQ(down[0].line,
+              "Removing service [10.0.0.2]:tcp:80 from VS [10.0.0.1]:tcp:80 (BFD session leaf is "
+              "down)");
+    EXPECT_EQ(down[0].fifo_line, "RS [10.0.0.2]:tcp:80 [10.0.0.1]:tcp:80 DOWN");
+    EXPECT_FALSE(reals(table)[0].alive);
+    EXPECT_TRUE(reals(table)[1].alive);
+    EXPECT_TRUE(table.on_bfd("leaf", false).empty()) << "told again, it is no news";
+    EXPECT_TRUE(table.on_bfd("other", true).empty());
+    EXPECT_FALSE(reals(table)[0].alive);
+
+    const auto up = table.on_bfd("leaf", true);
+    ASSERT_EQ(up.size(), 1U);
+    EXPECT_EQ(up[0].line, "Adding service [10.0.0.2]:tcp:80 to VS [10.0.0.1]:tcp:80");
+    EXPECT_TRUE(reals(table)[0].alive);
+}
+
+TEST(ServiceTable, BfdAlphaIsDownUntilTheSessionIsUp) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].checkers = {follows("leaf", true)};
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_FALSE(reals(table)[0].alive);
+    EXPECT_FALSE(table.view()[0].reals[0].known);
+    EXPECT_EQ(table.on_bfd("leaf", true).size(), 1U);
+    EXPECT_TRUE(reals(table)[0].alive);
+}
+
+TEST(ServiceTable, BfdAndOtherChecksMustAllBeWell) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].checkers.push_back(follows("leaf"));
+    ServiceTable table;
+    table.configure(config);
+    table.on_bfd("leaf", true);
+    EXPECT_EQ(table.on_health(health("10.0.0.2", false)).size(), 1U);
+    EXPECT_TRUE(table.on_bfd("leaf", false).empty()) << "it is down already";
+    EXPECT_EQ(table.view()[0].reals[0].reason, "connect refused");
+    EXPECT_TRUE(table.on_health(health("10.0.0.2", true)).empty());
+    EXPECT_FALSE(reals(table)[0].alive);
+    EXPECT_EQ(table.view()[0].reals[0].reason, "BFD session leaf is down");
+    // What a check process that begins again is told is what it said itself.
+    ASSERT_EQ(table.health().size(), 1U);
+    EXPECT_TRUE(table.health()[0].up);
+    EXPECT_EQ(table.on_bfd("leaf", true).size(), 1U);
+    EXPECT_TRUE(reals(table)[0].alive);
+}
+
+TEST(ServiceTable, BfdStateOutlivesAReload) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].checkers = {follows("leaf")};
+    ServiceTable table;
+    table.configure(config);
+    table.on_bfd("leaf", true);
+    table.on_bfd("leaf", false);
+    table.configure(config);
+    EXPECT_FALSE(reals(table)[0].alive);
+    // One that follows nothing any more is up; one that begins to waits for the first news.
+    auto without = config;
+    without.virtual_servers[0].real_servers[0].checkers.clear();
+    table.configure(without);
+    EXPECT_TRUE(reals(table)[0].alive);
+    table.configure(config);
+    EXPECT_TRUE(reals(table)[0].alive);
+}
+
+TEST(ServiceTable, WhatBfdHadTakenOutStaysOutOverARestart) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].checkers = {follows("leaf")};
+    ServiceTable table;
+    table.configure(config);
+    table.on_bfd("leaf", true);
+    table.on_bfd("leaf", false);
+    ServiceTable next;
+    next.configure(config);
+    next.adopt(table.desired());
+    EXPECT_FALSE(reals(next)[0].alive);
+    EXPECT_TRUE(next.health().empty());
+    EXPECT_EQ(next.on_bfd("leaf", true).size(), 1U);
+    EXPECT_TRUE(reals(next)[0].alive);
+}
+
 }  // namespace
 }  // namespace vipd::control

@@ -352,5 +352,46 @@ static_routes {
     EXPECT_EQ(settings.static_groups[0].routing.routes.size(), 1U);
 }
 
+TEST(VrrpSettings, BfdSessionsAreThoseThatSomethingFollows) {
+    const auto sessions = bfd_settings(parse(R"(
+bfd_instance tracked {
+  neighbor_ip 10.9.0.1
+}
+bfd_instance checked {
+  neighbor_ip 10.9.0.2
+  multihop
+  max_hops 3
+}
+bfd_instance idle {
+  neighbor_ip 10.9.0.3
+}
+vrrp_instance VI_1 {
+  interface eth0
+  virtual_router_id 51
+  track_bfd {
+    tracked
+  }
+  virtual_ipaddress {
+    10.9.0.100/24
+  }
+}
+virtual_server 10.9.0.100 80 {
+  lb_algo rr
+  lb_kind DR
+  real_server 10.9.0.2 80 {
+    BFD_CHECK {
+      name checked
+    }
+  }
+}
+)"));
+    ASSERT_EQ(sessions.size(), 2U);
+    EXPECT_EQ(sessions[0].name, "tracked");
+    EXPECT_EQ(sessions[0].ttl, 255);
+    EXPECT_EQ(sessions[1].name, "checked");
+    EXPECT_EQ(sessions[1].ttl, 64);
+    EXPECT_EQ(sessions[1].max_hops, 3);
+}
+
 }  // namespace
 }  // namespace vipd::daemon
