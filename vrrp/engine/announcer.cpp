@@ -45,7 +45,7 @@ void Announcer::announce(Client& client,
     }
     Queue& queue = queues_[key];
     queue.interval = interval;
-    if (queue.waiting.empty() && queue.next <= now) {
+    if (queue.empty() && queue.next <= now) {
         queue.next = now + interval;
         send(frame);
     } else if (queue.waiting.size() < kMaxWaiting) {
@@ -54,16 +54,23 @@ void Announcer::announce(Client& client,
 }
 
 void Announcer::forget(const Client& client) {
-    for (auto& [key, queue] : queues_)
-        std::erase_if(queue.waiting, [&](const Frame& frame) { return frame.client == &client; });
+    for (auto& [key, queue] : queues_) {
+        auto& waiting = queue.waiting;
+        waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(queue.first));
+        queue.first = 0;
+        std::erase_if(waiting, [&](const Frame& frame) { return frame.client == &client; });
+    }
 }
 
 void Announcer::tick(TimePoint now) {
     for (auto& [key, queue] : queues_) {
-        while (!queue.waiting.empty() && queue.next <= now) {
+        while (!queue.empty() && queue.next <= now) {
             queue.next = std::max(queue.next, now - queue.interval) + queue.interval;
-            send(queue.waiting.front());
-            queue.waiting.pop_front();
+            send(queue.waiting[queue.first++]);
+        }
+        if (queue.empty()) {
+            queue.waiting.clear();
+            queue.first = 0;
         }
     }
 }
@@ -71,7 +78,7 @@ void Announcer::tick(TimePoint now) {
 std::optional<TimePoint> Announcer::wake() const {
     std::optional<TimePoint> wake;
     for (const auto& [key, queue] : queues_)
-        if (!queue.waiting.empty() && (!wake || queue.next < *wake)) wake = queue.next;
+        if (!queue.empty() && (!wake || queue.next < *wake)) wake = queue.next;
     return wake;
 }
 

@@ -9,8 +9,8 @@
 #include <vipd/links.hpp>
 #include <vipd/time.hpp>
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -55,7 +55,9 @@ class Announcer {
     struct Queue {
         TimePoint next;  ///< not before
         Nanos interval{0};
-        std::deque<Frame> waiting;
+        std::vector<Frame> waiting;  ///< those before `first` have gone; its memory is kept
+        std::size_t first = 0;
+        bool empty() const { return first == waiting.size(); }
     };
     struct Key {
         std::size_t group = 0;

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// At work the vrrp process takes nothing from the heap: adverts that come, adverts that go, timers.
+// At work the vrrp process takes nothing from the heap: adverts and BFD packets that come and go,
+// announcements, timers.
 // malloc() of this program counts.
 #include "tests/support/fake_links.hpp"
 #include "tests/support/netns.hpp"
 #include "tests/unit/vrrp/packets.hpp"
 #include "userspace/base/event_loop.hpp"
+#include "vrrp/bfd/engine.hpp"
+#include "vrrp/bfd/udp_wire.hpp"
+#include "vrrp/engine/announcer.hpp"
 #include "vrrp/engine/engine.hpp"
 #include "vrrp/transport/raw_transport.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
+#include <memory>
+#include <utility>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define VIPD_COUNTS_MALLOC 0
@@ -193,6 +200,200 @@ INSTANTIATE_TEST_SUITE_P(Kinds,
                                          Kind{.name = "unicast", .version = 3, .unicast = true},
                                          Kind{.name = "v6", .version = 3, .v6 = true}),
                          [](const auto& one) { return std::string(one.param.name); });
+
+/// Counts the frames of one kind.
+class FrameTransport final : public Transport {
+  public:
+    void set_receiver(Receiver) override {}
+    Result<> open(const Port&) override { return {}; }
+    void close(const Port&) override {}
+    Result<> send(const Port&, const IpAddress&, std::span<const std::uint8_t>) override {
+        return {};
+    }
+    Result<> send_frame(int, std::span<const std::uint8_t> bytes) override {
+        ++frames;
+        size = bytes.size();
+        return {};
+    }
+    void drain() override {}
+
+    std::uint64_t frames = 0;
+    std::size_t size = 0;
+};
+
+TEST(VrrpSteadyAnnouncer, BurstsOfAnnouncementsAllocateNothing) {
+    if (VIPD_COUNTS_MALLOC == 0) GTEST_SKIP() << "a sanitizer has malloc()";
+    TimePoint now{Seconds(5000)};
+    const Link link{.index = 1, .name = "eth0", .mac = {2, 0, 0, 0, 0, 1}};
+    const std::array addresses = {ip("10.9.0.100"), ip("2001:db8::100")};
+    for (const Nanos interval : {Nanos(0), Nanos(Millis(10))}) {
+        FrameTransport transport;
+        const std::function<TimePoint()> clock = [&] { return now; };
+        Announcer announcer(transport, clock);
+        announcer.configure({{.arp_interval = interval, .na_interval = interval}});
+        Announcer::Client client;
+        const auto burst = [&] {
+            for (int i = 0; i < kAdverts; ++i)
+                for (const IpAddress& address : addresses)
+                    announcer.announce(client, link, address, now);
+            while (const auto at = announcer.wake()) announcer.tick(now = *at);
+        };
+        burst();  // the first one makes room for those that wait
+        const auto before = taken.load();
+        burst();
+        EXPECT_EQ(taken.load() - before, 0U) << interval.count();
+        EXPECT_EQ(transport.frames, 4U * kAdverts);
+        EXPECT_EQ(client.sent, transport.frames);
+    }
+}
+
+/// What the burst of gratuitous ARP costs that a master sends again some seconds after it took
+/// over.
+std::pair<std::uint64_t, std::uint64_t> second_burst(std::uint32_t frames_each) {
+    struct Watcher final : Observer {
+        void state_changed(const ipc::InstanceStateChange& change) override { last = change.state; }
+        void happened(const ipc::InstanceEvent&) override {}
+        void log(const LogLine&) override {}
+        void wake_at(std::optional<TimePoint> when) override { wake = when; }
+        std::optional<TimePoint> wake;
+        State last = State::Init;
+    } watcher;
+    vipd::test::FakeLinks links;
+    links.add_link(1, "eth0");
+    links.assigned.push_back(
+        {.ifindex = 1, .prefix = *IpPrefix::parse("10.9.0.2/24"), .label = {}, .broadcast = {}});
+    FrameTransport transport;
+    TimePoint now{Seconds(5000)};
+    Engine engine(links, transport, watcher, [&] { return now; });
+    InstanceSettings settings;
+    settings.name = "VI";
+    settings.interface = "eth0";
+    settings.vrid = 51;
+    settings.policy.version = 3;
+    settings.policy.advert_interval = Millis(100);
+    settings.policy.garp_repeat = frames_each;
+    settings.group = ip("224.0.0.18");
+    for (const IpAddress& address : kAddresses)
+        settings.vips.push_back(
+            {.prefix = {address, 24}, .device = {}, .label = {}, .broadcast = {}});
+    engine.configure({{settings}, {}}, now);
+    engine.start(now);
+    const auto pass = [&](Nanos time) {
+        const TimePoint end = now + time;
+        while (watcher.wake && *watcher.wake <= end) {
+            now = std::max(now, *watcher.wake);
+            engine.tick(now);
+        }
+        now = end;
+    };
+    pass(Seconds(2));
+    EXPECT_EQ(watcher.last, State::Master);
+    const auto frames = transport.frames;
+    const auto before = taken.load();
+    pass(Seconds(10));
+    return {taken.load() - before, transport.frames - frames};
+}
+
+TEST(VrrpSteadyAnnouncer, AMastersBurstCostsNoMoreForMoreFrames) {
+    if (VIPD_COUNTS_MALLOC == 0) GTEST_SKIP() << "a sanitizer has malloc()";
+    const auto [few, one_each] = second_burst(1);
+    const auto [many, hundred_each] = second_burst(100);
+    EXPECT_EQ(one_each, kAddresses.size());
+    EXPECT_EQ(hundred_each, 100 * kAddresses.size());
+    EXPECT_EQ(many, few) << "a line of the log for each address is all that it takes";
+}
+
+/// Two BFD sessions that hear one another without a network.
+class BfdEnds final : public bfd::Wire {
+  public:
+    Result<> open(const bfd::SessionSettings&) override { return {}; }
+    void close(const bfd::SessionSettings&) override {}
+    Result<> send(const bfd::SessionSettings&, std::span<const std::uint8_t> packet) override {
+        if (waiting < packets.size()) std::ranges::copy(packet, packets[waiting++].begin());
+        return {};
+    }
+    std::array<std::array<std::uint8_t, bfd::kControlPacket>, 8> packets{};
+    std::size_t waiting = 0;
+};
+
+bfd::SessionSettings bfd_session(const char* neighbour) {
+    bfd::SessionSettings settings;
+    settings.name = "a_session_with_a_name_that_is_longer_than_a_short_string";
+    settings.neighbour = ip(neighbour);
+    return settings;
+}
+
+TEST(BfdSteady, SendingAndHearingAllocateNothing) {
+    if (VIPD_COUNTS_MALLOC == 0) GTEST_SKIP() << "a sanitizer has malloc()";
+    std::uint32_t random = 7;
+    const bfd::Engine::Listener listener{[](const std::string&, bool) {},
+                                         [](const std::string&, const std::string&) {}};
+    std::array<BfdEnds, 2> wires;
+    const std::array addresses = {ip("10.9.0.1"), ip("10.9.0.2")};
+    std::array<std::unique_ptr<bfd::Engine>, 2> ends;
+    TimePoint now{Seconds(5000)};
+    for (std::size_t i = 0; i < 2; ++i) {
+        ends[i] = std::make_unique<bfd::Engine>(wires[i], listener, [&] { return ++random; });
+        ends[i]->configure({bfd_session(i == 0 ? "10.9.0.2" : "10.9.0.1")}, now);
+    }
+    const auto deliver = [&] {
+        for (std::size_t i = 0; i < 2; ++i)
+            for (; wires[i].waiting > 0; --wires[i].waiting)
+                ends[1 - i]->receive({.source = addresses[i],
+                                      .destination = addresses[1 - i],
+                                      .ttl = 255,
+                                      .bytes = wires[i].packets[wires[i].waiting - 1]},
+                                     now);
+    };
+    const auto pass = [&](Nanos time) {
+        const TimePoint end = now + time;
+        while (true) {
+            const TimePoint next = std::min(*ends[0]->wake(), *ends[1]->wake());
+            if (next > end) break;
+            now = std::max(now, next);
+            for (auto& one : ends) one->tick(now);
+            deliver();
+        }
+        now = end;
+    };
+    pass(Seconds(4));
+    ASSERT_EQ(ends[0]->reports()[0].state, bfd::State::Up);
+    const auto before = taken.load();
+    pass(Millis(10) * kAdverts);
+    EXPECT_EQ(taken.load() - before, 0U);
+    const auto report = ends[0]->reports()[0];
+    EXPECT_EQ(report.downs, 0U);
+    EXPECT_GE(report.sent, static_cast<std::uint64_t>(kAdverts));
+    EXPECT_GE(report.received, static_cast<std::uint64_t>(kAdverts));
+}
+
+TEST(BfdSteady, TheSocketsAllocateNothing) {
+    if (VIPD_COUNTS_MALLOC == 0) GTEST_SKIP() << "a sanitizer has malloc()";
+    if (!vipd::test::enter_new_netns()) GTEST_SKIP() << "no right to make network namespaces";
+    int status = -1;
+    vipd::test::run("ip link set lo up", &status);
+    ASSERT_EQ(status, 0);
+    auto loop = EventLoop::create();
+    ASSERT_TRUE(loop);
+    std::uint64_t received = 0;
+    bfd::UdpWire wire(*loop, [&](const bfd::Arrival& arrival) {
+        received += arrival.ttl == 255 && arrival.bytes.size() == bfd::kControlPacket ? 1U : 0U;
+    });
+    bfd::SessionSettings session = bfd_session("127.0.0.1");
+    session.source = ip("127.0.0.1");
+    const auto opened = wire.open(session);
+    ASSERT_TRUE(opened) << opened.error().message;
+    const auto packet = bfd::encode({.mine = 1});
+    const auto once = [&] {
+        if (!wire.send(session, packet)) ADD_FAILURE() << "not sent";
+        wire.drain();
+    };
+    once();
+    const auto before = taken.load();
+    for (int i = 1; i < kAdverts; ++i) once();
+    EXPECT_EQ(taken.load() - before, 0U);
+    EXPECT_EQ(received, static_cast<unsigned>(kAdverts));
+}
 
 TEST(VrrpSteadyTransport, SendingAndReceivingAllocateNothing) {
     if (VIPD_COUNTS_MALLOC == 0) GTEST_SKIP() << "a sanitizer has malloc()";
