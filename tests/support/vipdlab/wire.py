@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packets on a node's interface, read and written as scapy's. An AF_PACKET socket that is opened in
 the namespace; scapy is only the dissector, so that it need not know of namespaces."""
+import ctypes
 import logging
 import socket
+import struct
 import threading
 import time
 
@@ -14,6 +16,7 @@ from scapy.all import Ether  # noqa: E402  (after the logger is quiet)
 
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_STATISTICS = 263, 6
+SO_ATTACH_FILTER = 26
 
 
 def open_socket(namespace, device="eth0"):
@@ -24,6 +27,17 @@ def open_socket(namespace, device="eth0"):
     return raw
 
 
+def keep_only_from(raw, mac):
+    """The kernel drops for this socket what has another source MAC: for links that are flooded."""
+    high, low = struct.unpack("!IH", bytes.fromhex(mac.replace(":", "")))
+    program = [(0x20, 0, 0, 6), (0x15, 0, 3, high),   # ldw [6], jeq: else to the end
+               (0x28, 0, 0, 10), (0x15, 0, 1, low),   # ldh [10], jeq: else to the end
+               (0x06, 0, 0, 0x40000), (0x06, 0, 0, 0)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+    raw.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
+                   struct.pack("HxxxxxxP", len(program), ctypes.addressof(code)))
+
+
 class Sniffer:
     """Records the frames that pass an interface while the block lasts.
 
@@ -32,9 +46,11 @@ class Sniffer:
             packet = seen.wait(lambda p: p[TCP].flags == "S")
     """
 
-    def __init__(self, namespace, keep=lambda packet: True, device="eth0"):
+    def __init__(self, namespace, keep=lambda packet: True, device="eth0", source=None):
         self._keep = keep
         self._socket = open_socket(namespace, device)
+        if source:
+            keep_only_from(self._socket, source)
         self._socket.settimeout(0.1)
         self._lock = threading.Condition()
         self._stop = False
