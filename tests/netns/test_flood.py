@@ -1,68 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """Far more adverts than there should ever be, from somebody on the link: the master goes on, the backup
 stays one, and neither the log nor the memory fills."""
-import subprocess
-
 import pytest
-from scapy.all import IP, Ether
+from scapy.all import IP
 from scapy.layers.vrrp import VRRPv3
 
-from vipdlab.lab import build_path
-from vipdlab.netns import enter, wait_for
+from vipdlab.flood import Flood, advert, strangers
+from vipdlab.netns import wait_for
 from vipdlab.scenes import DIRECTORS, VIP, VrrpPair
 from vipdlab.wire import Sniffer
 
 ADVERT = 0.1
-PER_SECOND, SECONDS = 100_000, 4
-SOURCES = 1024
+SECONDS = 4
 GROW = 1024  # kB of resident memory that are no sign of a leak
-
-
-def strangers(count=SOURCES):
-    return [f"10.77.{1 + number // 250}.{1 + number % 250}" for number in range(count)]
-
-
-def advert(source, *, to="224.0.0.18", mac="01:00:5e:00:00:12", **fields):
-    values = {"vrid": 51, "priority": 254, "ipcount": 1, "adv": 10, "addrlist": [VIP]}
-    values.update(fields)
-    return (Ether(src="02:00:00:00:00:66", dst=mac)
-            / IP(src=source, dst=to, ttl=255, proto=112, tos=0xC0) / VRRPv3(**values))
 
 
 def foreign(pair):
     """Other virtual routers: all VRIDs that are not ours."""
-    return [advert(source, vrid=1 + number % 50) for number, source in enumerate(strangers())]
+    return [advert(source, VIP, vrid=1 + number % 50) for number, source in enumerate(strangers())]
 
 
 def checksum(pair):
     """Our virtual router, but for the checksum."""
-    return [advert(source, chksum=0x1234) for source in strangers()]
+    return [advert(source, VIP, chksum=0x1234) for source in strangers()]
 
 
 def spoofed(pair):
     """Right in all, but from nobody who may."""
     d1 = pair.d1.node
-    return [advert(source, to=d1.address, mac=d1.mac) for source in strangers()]
+    return [advert(source, VIP, to=d1.address, mac=d1.mac) for source in strangers()]
 
 
 #: the reason by which they are counted; whether the pair is a unicast one
 KINDS = {"foreign": (foreign, "vrid", False), "checksum": (checksum, "checksum", False),
          "spoofed": (spoofed, "unicast_peer", True)}
-
-
-class Flood:
-    def __init__(self, node, frames, per_second=PER_SECOND, seconds=SECONDS):
-        self.process = node.lab.start(
-            "flood", enter(node.ns) + [build_path("bin/vipd-flood"), "eth0", str(per_second),
-                                       str(seconds)], stdin=subprocess.PIPE)
-        self.process.popen.stdin.write("".join(bytes(f).hex() + "\n" for f in frames).encode())
-        self.process.popen.stdin.close()
-
-    def wait(self):
-        """(frames sent, seconds)"""
-        assert self.process.wait(SECONDS + 30) == 0, self.process.tail()
-        sent, took = self.process.log().split()
-        return int(sent), float(took)
 
 
 def resident_kb(daemon):
@@ -87,7 +58,7 @@ def test_a_flood_changes_nothing(lab, kind, figure):
                   len(d.log().splitlines())) for d in pair.daemons}
     mac = pair.d1.node.mac
     with Sniffer(pair.d2.node.ns, lambda p: IP in p and p[IP].proto == 112, source=mac) as ours:
-        flood = Flood(intruder, frames)
+        flood = Flood(intruder, frames, seconds=SECONDS)
         wait_for(lambda: rejected(pair.d1, reason) > before[pair.d1][1], 10, "the flood at d1")
         begin = ours.wait().time
         sent, took = flood.wait()

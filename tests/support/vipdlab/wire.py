@@ -17,6 +17,7 @@ from scapy.all import Ether  # noqa: E402  (after the logger is quiet)
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 SO_ATTACH_FILTER = 26
+SO_TIMESTAMPNS = 35
 
 
 def open_socket(namespace, device="eth0"):
@@ -38,6 +39,16 @@ def keep_only_from(raw, mac):
                    struct.pack("HxxxxxxP", len(program), ctypes.addressof(code)))
 
 
+def when(ancillary):
+    """The kernel's time of a packet, as CLOCK_MONOTONIC: we may come to it late."""
+    now = time.monotonic()
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("qq", data)
+            return now - (time.time() - seconds - nanoseconds / 1e9)
+    return now
+
+
 class Sniffer:
     """Records the frames that pass an interface while the block lasts.
 
@@ -51,21 +62,22 @@ class Sniffer:
         self._socket = open_socket(namespace, device)
         if source:
             keep_only_from(self._socket, source)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.settimeout(0.1)
         self._lock = threading.Condition()
         self._stop = False
-        self.packets = []  # scapy packets; .time is CLOCK_MONOTONIC, .outgoing tells the direction
+        self.packets = []  # scapy packets; .time is CLOCK_MONOTONIC (the kernel's), .outgoing tells the direction
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self):
         while not self._stop:
             try:
-                data, address = self._socket.recvfrom(65536)
+                data, ancillary, _, address = self._socket.recvmsg(65536, 64)
             except TimeoutError:
                 continue
             packet = Ether(data)
-            packet.time = time.monotonic()
+            packet.time = when(ancillary)
             packet.outgoing = address[2] == socket.PACKET_OUTGOING
             if self._keep(packet):
                 with self._lock:
