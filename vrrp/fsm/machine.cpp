@@ -54,6 +54,7 @@ class Transition {
     bool may_preempt(const Heard&);
     void answer_weaker_master();
     void schedule_garp(Nanos delay, bool by_peer);
+    void schedule_refresh();
     bool heard_other_owner(const Heard&);
     void advance_advert_timer();
 
@@ -82,6 +83,11 @@ void Transition::schedule_garp(Nanos delay, bool by_peer) {
     if (delay > Nanos(0)) m_.garp_again = now_ + delay;
 }
 
+void Transition::schedule_refresh() {
+    m_.garp_refresh.reset();
+    if (policy_.garp_refresh > Nanos(0)) m_.garp_refresh = now_ + policy_.garp_refresh;
+}
+
 void Transition::become_master() {
     m_.state = State::Master;
     m_.wants_master = false;
@@ -101,8 +107,7 @@ void Transition::become_master() {
     if (policy_.garp_repeat > 0) act(SendGarp{policy_.garp_repeat});
     act(ReportState{});
     schedule_garp(policy_.garp_repeat > 0 ? policy_.garp_delay : Nanos(0), false);
-    m_.garp_refresh.reset();
-    if (policy_.garp_refresh > Nanos(0)) m_.garp_refresh = now_ + policy_.garp_refresh;
+    schedule_refresh();
 }
 
 void Transition::become_backup(LogEvent how) {
@@ -230,8 +235,7 @@ void Transition::on(const Tick&) {
             .caused_by_peer = m_.garp_again_by_peer});
     }
     if (m_.garp_refresh && now_ >= *m_.garp_refresh) {
-        m_.garp_refresh.reset();
-        if (policy_.garp_refresh > Nanos(0)) m_.garp_refresh = now_ + policy_.garp_refresh;
+        schedule_refresh();
         act(SendGarp{policy_.garp_refresh_repeat});
     }
 }
@@ -385,8 +389,7 @@ void Transition::on(const PolicyChanged&) {
     if (m_.state != State::Master) return;
     act(SendAdvert{});
     m_.timer = now_ + policy_.advert_interval;
-    m_.garp_refresh.reset();
-    if (policy_.garp_refresh > Nanos(0)) m_.garp_refresh = now_ + policy_.garp_refresh;
+    schedule_refresh();
 }
 
 void Transition::on(const Shutdown&) {
@@ -519,9 +522,9 @@ std::string Log::text(const std::string& instance) const {
             return fmt::format(
                 "({}) Changing effective priority from {} to {}", instance, theirs, ours);
         case LogEvent::HandingOver:
-            return fmt::format("({}) Handing over to another router as asked", instance);
+            break;
     }
-    return {};
+    return fmt::format("({}) Handing over to another router as asked", instance);
 }
 
 }  // namespace vipd::vrrp

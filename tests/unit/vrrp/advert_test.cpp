@@ -2,7 +2,6 @@
 #include "vrrp/packet/advert.hpp"
 
 #include "tests/unit/vrrp/packets.hpp"
-#include "vrrp/packet/announce.hpp"
 
 #include <gtest/gtest.h>
 
@@ -66,11 +65,6 @@ TEST(VrrpEncode, WritesByteForByteWhatKeepalivedSends) {
         EXPECT_EQ(ours, theirs) << one.hex;
         EXPECT_EQ(checksum_finish(checksum_add(std::span(ours).first(20))), 0);
     }
-}
-
-TEST(VrrpArp, IsKeepalivedsFrame) {
-    const ArpFrame frame = gratuitous_arp({2, 0, 0, 0, 0, 1}, ip("10.9.0.100"));
-    EXPECT_EQ(Bytes(frame.begin(), frame.end()), from_hex(kGratuitousArp));
 }
 
 // --- the ladder of rejections ----------------------------------------------------------------
@@ -257,7 +251,8 @@ TEST(VrrpDecode, SurvivesRandomBytesAndMutations) {
         if (random() % 4 == 0) bytes.resize(random() % 1200);
         if (bytes.size() >= 20 && random() % 2 == 0) {  // else hardly any passes the first test
             bytes[10] = bytes[11] = 0;
-            const std::size_t header = std::min<std::size_t>((bytes[0] & 15U) * 4U, bytes.size());
+            const std::size_t header =
+                std::min<std::size_t>(std::size_t{bytes[0] & 15U} * 4, bytes.size());
             const auto sum = checksum_finish(checksum_add(std::span(bytes).first(header)));
             bytes[10] = static_cast<std::uint8_t>(sum >> 8);
             bytes[11] = static_cast<std::uint8_t>(sum & 0xff);
@@ -348,7 +343,7 @@ TEST(VrrpDecode, AcceptsBothChecksumFormsOfVersion3) {
 }
 
 TEST(VrrpDecode, RejectsVersion3WithAuthenticationDataByItsLength) {
-    Raw raw = base(false, true);
+    const Raw raw = base(false, true);
     Bytes bytes = raw.bytes();
     bytes.insert(bytes.end(), 8, 0);
     bytes[3] = static_cast<std::uint8_t>(bytes.size());

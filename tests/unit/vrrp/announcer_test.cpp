@@ -1,40 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Announcements byte by byte, and spaced in time.
+// Announcements spaced in time.
 #include "vrrp/engine/announcer.hpp"
 
 #include "tests/unit/vrrp/fake_transport.hpp"
-#include "vrrp/packet/announce.hpp"
 
 #include <gtest/gtest.h>
 
 namespace vipd::vrrp::test {
 namespace {
-
-TEST(VrrpNeighbourAdvertisement, IsUnsolicitedToAllNodesAndOverrides) {
-    const NaFrame frame = neighbour_advertisement({2, 0, 0, 0, 0, 1}, ip("2001:db8::100"), false);
-    EXPECT_EQ(Bytes(frame.begin(), frame.end()),
-              from_hex("333300000001020000000001"
-                       "86dd6000000000203aff"
-                       "20010db8000000000000000000000100ff020000000000000000000000000001"
-                       "8800f72c20000000"
-                       "20010db8000000000000000000000100"
-                       "0201020000000001"));
-    const std::span<const std::uint8_t> bytes(frame);
-    EXPECT_EQ(checksum_finish(
-                  checksum_add(bytes.subspan(54), checksum_add(bytes.subspan(22, 32), 58 + 32))),
-              0);
-}
-
-TEST(VrrpNeighbourAdvertisement, SaysWhenTheHostIsARouter) {
-    const NaFrame host = neighbour_advertisement({2, 0, 0, 0, 0, 1}, ip("2001:db8::1"), false);
-    const NaFrame router = neighbour_advertisement({2, 0, 0, 0, 0, 1}, ip("2001:db8::1"), true);
-    EXPECT_EQ(host[58], 0x20);
-    EXPECT_EQ(router[58], 0xa0);
-    const std::span<const std::uint8_t> bytes(router);
-    EXPECT_EQ(checksum_finish(
-                  checksum_add(bytes.subspan(54), checksum_add(bytes.subspan(22, 32), 58 + 32))),
-              0);
-}
 
 class VrrpAnnouncer : public testing::Test {
   protected:

@@ -133,5 +133,40 @@ TEST(VrrpSyncGroup, ResumesAsMasterMemberByMember) {
     EXPECT_EQ(pair.a.machine.state, State::Master);
 }
 
+// In a fault of all of them nobody has anything to say, nor where one has given up and the others
+// have followed.
+TEST(VrrpSyncGroup, IsSilentWhereAllAreAlike) {
+    Pair pair;
+    pair.become_master();
+    EXPECT_EQ(pair.settle(), "");
+    pair.a.give(FaultSet{});
+    pair.b.give(FaultSet{});
+    EXPECT_EQ(pair.settle(), "a: ; b: ; ");
+    EXPECT_EQ(pair.a.machine.state, State::Fault);
+    EXPECT_EQ(pair.b.machine.state, State::Fault);
+    EXPECT_EQ(pair.settle(), "");
+}
+
+// A member that is master already is not made so again; one that wants does not wait for it.
+TEST(VrrpSyncGroup, MemberThatIsMasterAlreadyIsFollowedByOneThatWants) {
+    Pair pair;
+    pair.start();
+    pair.a.give(SyncMaster{});
+    pair.b.pass(Seconds(4));
+    EXPECT_EQ(pair.settle(), "b: advert 100, add, garp 5, MASTER; ");
+    EXPECT_EQ(pair.a.machine.state, State::Master);
+}
+
+TEST(VrrpSyncGroup, MemberOfNoGroupIsLeftAlone) {
+    EXPECT_TRUE(sync_events({}).empty());
+    Pair pair;
+    const std::array<const Machine*, 1> alone = {&pair.a.machine};
+    pair.a.give(Startup{});
+    pair.a.pass(Seconds(4));
+    const auto events = sync_events(alone);
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_TRUE(std::holds_alternative<SyncMaster>(events[0].second));
+}
+
 }  // namespace
 }  // namespace vipd::vrrp::test
