@@ -268,11 +268,11 @@ Result<Link> decode_link(const nlmsghdr& message) {
     const auto& header = header_of<ifinfomsg>(message);
     auto attributes = LinkAttributes::parse(message, sizeof header, link_policy());
     if (!attributes) return fail(std::move(attributes.error()));
-    if (header.ifi_index <= 0 || !attributes->has(IFLA_IFNAME))
-        return fail("netlink: link without index or name", EBADMSG);
     Link link;
     link.index = header.ifi_index;
     link.name = attributes->string(IFLA_IFNAME);
+    if (link.index <= 0 || link.name.empty())
+        return fail("netlink: link without index or name", EBADMSG);
     link.mac = mac_from(attributes->bytes(IFLA_ADDRESS)).value_or(MacAddress{});
     link.mtu = attributes->u32(IFLA_MTU);
     link.master = static_cast<int>(attributes->u32(IFLA_MASTER));
@@ -297,6 +297,8 @@ Result<LinkAddress> decode_address(const nlmsghdr& message) {
     if (!attributes) return fail(std::move(attributes.error()));
     auto address = address_of(*attributes, header.ifa_family);
     if (!address) return fail(std::move(address.error()));
+    if (header.ifa_prefixlen > address->bytes().size() * 8)
+        return fail("netlink: prefix longer than its address", EBADMSG);
     LinkAddress out;
     out.ifindex = static_cast<int>(header.ifa_index);
     out.prefix = {*address, header.ifa_prefixlen};

@@ -186,6 +186,22 @@ TEST(NlDecode, RefusesAttributesThatLie) {
     Message mtu(RTM_NEWLINK, link);
     mtu.attribute(IFLA_IFNAME, {'e', 0}).attribute(IFLA_MTU, {1, 2});
     EXPECT_FALSE(mtu.decode(decode_link));
+    Message nameless(RTM_NEWLINK, link);
+    nameless.attribute(IFLA_IFNAME, {0});
+    EXPECT_FALSE(nameless.decode(decode_link));
+}
+
+TEST(NlDecode, RefusesAPrefixLongerThanItsAddress) {
+    for (const auto& [family, bytes, most] : {std::tuple{AF_INET, 4U, 32}, {AF_INET6, 16U, 128}}) {
+        for (const int length : {0, most, most + 1, 255}) {
+            ifaddrmsg header{};
+            header.ifa_family = static_cast<std::uint8_t>(family);
+            header.ifa_prefixlen = static_cast<std::uint8_t>(length);
+            Message message(RTM_NEWADDR, header);
+            message.attribute(IFA_ADDRESS, std::vector<std::uint8_t>(bytes, 10));
+            EXPECT_EQ(message.decode(decode_address).has_value(), length <= most) << length;
+        }
+    }
 }
 
 TEST(NlDecode, RefusesAnAnswerToAnotherQuestion) {
