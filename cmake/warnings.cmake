@@ -5,7 +5,12 @@ target_compile_options(vipd_options INTERFACE
     -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor
     -Werror=return-type -Werror=vla -Werror)
 target_compile_definitions(vipd_options INTERFACE _GLIBCXX_ASSERTIONS VIPD_VERSION="${PROJECT_VERSION}")
-if(VIPD_SANITIZE)
+if(VIPD_LIBFUZZER)
+    # Libraries as well: what is not counted in them, libFuzzer cannot look for.
+    target_compile_options(vipd_options INTERFACE
+        -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    target_link_options(vipd_options INTERFACE -fsanitize=address,undefined)
+elseif(VIPD_SANITIZE)
     target_compile_options(vipd_options INTERFACE
         -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
     target_link_options(vipd_options INTERFACE -fsanitize=address,undefined)

@@ -100,7 +100,7 @@ tl::expected<Envelope, Reject> open_ah(Envelope envelope,
     if (ah.size() < kAhHeader || ah[0] != kProtocolVrrp || ah[1] != kAhHeader / 4 - 2 ||
         read_u16(ah, 2) != 0 || !std::ranges::equal(ah.subspan(4, 4), envelope.source.bytes()))
         return tl::unexpected(Reject::AhHeader);
-    envelope.ah.emplace();
+    envelope.ah = Envelope::Ah{};
     envelope.ah->datagram = datagram;
     envelope.ah->ip_header = ip_header;
     envelope.ah->sequence = static_cast<std::uint32_t>(read_u16(ah, 8)) << 16 | read_u16(ah, 10);
@@ -236,7 +236,7 @@ tl::expected<Decoded, Reject> check(const Envelope& envelope, const Expected& ex
              : same_addresses<16>(list, expected.addresses))) {
         // RFC 3768, 7.1 lets an address owner differ.
         if (expected.address_check == Expected::AddressCheck::Drop &&
-            !(version == 2 && bytes[2] == kOwnerPriority))
+            (version != 2 || bytes[2] != kOwnerPriority))
             return tl::unexpected(Reject::AddressList);
         result.notes.address_list_differs = true;
     }
