@@ -139,7 +139,7 @@ bool legal(const Machine& before, const Policy& policy, const Event& event, Stat
                             State::Backup);
             } else if constexpr (std::is_same_v<T, Heard>) {
                 const bool heard = what.source != policy.primary && what.priority > 0 &&
-                                   !(policy.priority == 255 && policy.owner_ignore_adverts);
+                                   (policy.priority != 255 || !policy.owner_ignore_adverts);
                 const bool equal = heard && what.priority == before.priority;
                 const bool stronger = (heard && what.priority > before.priority) ||
                                       (equal && what.source > policy.primary);

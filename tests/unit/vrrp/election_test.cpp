@@ -296,7 +296,8 @@ class Network {
             if (now_ >= end) break;
             if (raging && now_ >= next_mishap) {
                 mishap();
-                next_mishap = now_ + Nanos(random_() % interval().count());
+                next_mishap =
+                    now_ + Nanos(random_() % static_cast<std::uint64_t>(interval().count()));
             }
             while (!in_flight_.empty() && in_flight_.begin()->first <= now_) {
                 const Packet packet = in_flight_.begin()->second;

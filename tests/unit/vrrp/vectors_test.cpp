@@ -63,7 +63,7 @@ std::vector<Vector> ip_header_lengths() {
     }
     for (unsigned words = 0; words < 16; ++words) {
         Raw raw;
-        if (words >= 5) raw.options = (words - 5) * 4;
+        if (words >= 5) raw.options = std::size_t{words - 5} * 4;
         Bytes bytes = raw.bytes();
         if (words < 5) bytes[0] = static_cast<std::uint8_t>(0x40 | words);
         vectors.push_back({"IHL " + std::to_string(words),
@@ -248,7 +248,7 @@ std::vector<Vector> versions_types_ids() {
     }
     Raw v2_of_v3 = Raw{};
     v2_of_v3.auth_type = 0;
-    Expected by_v3 = expect_v3();
+    const Expected by_v3 = expect_v3();
     vectors.push_back({"version 2 at 3", "version", v2_of_v3.bytes(), by_v3});
     vectors.push_back({"version 3 at 2", "version", raw_v3().bytes(), expect_v2()});
     Raw v2_in_v6 = raw_v6();
@@ -415,13 +415,13 @@ TEST(VrrpVectors, EncodedIpv6IsDecodedAndHasAPlainHeader) {
 }
 
 TEST(VrrpVectors, PlainChecksumIsSentWhereItIsWanted) {
-    Advert advert{.version = 3,
-                  .vrid = 51,
-                  .priority = 100,
-                  .interval = Millis(100),
-                  .auth = {},
-                  .addresses = kAddresses,
-                  .plain_checksum = true};
+    const Advert advert{.version = 3,
+                        .vrid = 51,
+                        .priority = 100,
+                        .interval = Millis(100),
+                        .auth = {},
+                        .addresses = kAddresses,
+                        .plain_checksum = true};
     const Bytes bytes = encode(advert, ip("10.9.0.1"), ip("224.0.0.18"));
     EXPECT_EQ(checksum_finish(checksum_add(std::span(bytes).subspan(20))), 0);
     EXPECT_TRUE(decode_bytes(bytes, expect_v3())->notes.checksum_form_differs);
