@@ -8,6 +8,15 @@ FOLDER = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.realpath(os.path.join(FOLDER, "../.."))
 NAME = re.compile(r"[A-Z]\w+\.[A-Z]\w+|test_\w+")
 RULES = range(1, 33)  # of receive_rules.md
+# The sections in which a MUST or a MUST NOT stands, and the numbered steps of the state machines. RFC 9568 is
+# told of as RFC 5798 and what differs.
+SECTIONS = {
+    ("rfc3768.md",): "5.2.2 5.2.3 5.3.2 5.3.4 5.3.6 6.4.1 6.4.2 6.4.3 7.1 7.2 8.1 8.2 8.3 9.2",
+    ("rfc5798.md",): "5.1.1.2 5.1.1.3 5.1.2.2 5.1.2.3 5.2.2 5.2.4 5.2.6 5.2.9 6.1 6.4.1 6.4.2 6.4.3 7.1 7.2 "
+                     "8.1.2 8.1.3 8.2.2 8.2.3 8.4.2",
+    ("rfc5798.md", "rfc9568.md"): "5.2.5 5.2.7 5.2.8 7.4",
+    ("rfc5880.md",): "4.1 6.3 6.5 6.6 6.7 6.8.1 6.8.2 6.8.3 6.8.4 6.8.6 6.8.7 6.8.9 6.8.16 6.8.17 7",
+}
 
 
 def tables():
@@ -18,6 +27,11 @@ def rows(text):
     """The cells of each row of a Markdown table, without its head."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def sections(text):
+    """The sections that the rows of a table are of; "5881 4" is another RFC's own."""
+    return {word for row in rows(text) for word in row[0].replace(",", " ").removeprefix("5880 ").split()}
 
 
 def read(path):

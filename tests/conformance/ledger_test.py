@@ -15,6 +15,12 @@ class Ledger(unittest.TestCase):
                 bad = ledger.complaints(ledger.read(path), known)
                 self.assertEqual(bad, [], "\n" + "\n".join(bad))
 
+    def test_every_section_with_a_must_is_there(self):
+        for names, wanted in ledger.SECTIONS.items():
+            texts = [ledger.read(os.path.join(ledger.FOLDER, name)) for name in names]
+            found = set().union(*map(ledger.sections, texts))
+            self.assertEqual(set(wanted.split()) - found, set(), names)
+
     def test_every_counter_has_its_rule_in_the_order_of_the_code(self):
         order = ledger.receive_order(ledger.read(os.path.join(ledger.FOLDER, "receive_rules.md")))
         drops = ledger.counters()
@@ -36,6 +42,10 @@ class Check(unittest.TestCase):
         for row in ("| 1 | x | Aa.Bb | Cc.Dd |", "| 1 | x | test_e | Cc.Dd |",
                     "| 1 | x | exempt: nobody does | |", "| 1 | x | exempt: not done | Cc.Dd |"):
             self.assertEqual(self.bad(row), [], row)
+
+    def test_it_reads_the_sections(self):
+        text = self.HEAD + "| 5.2.1 | x | a | b |\n| 5880 6.4, 6.8.9 | x | a | b |\n"
+        self.assertEqual(ledger.sections(text), {"5.2.1", "6.4", "6.8.9"})
 
     def test_it_notices_what_is_missing(self):
         for row in ("| 1 | x | Aa.Bb | |", "| 1 | x | | Cc.Dd |", "| 1 | x | Aa.Bb | Aa.Bb |",

@@ -106,6 +106,21 @@ class Way:
         return Sniffer(self.node.ns, keep)
 
 
+def test_packets_go_from_one_high_port_with_the_largest_ttl(lab, here):
+    """RFC 5881, 4 and 5; and nobody answers, so that they are the slow ones of a session that is down."""
+    lab.node("d2", f"{THERE}/24")
+    with Sniffer(here.node.ns, lambda p: UDP in p and p[UDP].dport == 3784) as seen:
+        here.start()
+        seen.wait(count=3, timeout=10)
+    assert len({p[UDP].sport for p in seen.packets}) == 1
+    assert 49152 <= seen.packets[0][UDP].sport <= 65535
+    assert {(p[IP].src, p[IP].dst, p[IP].ttl) for p in seen.packets} == {(HERE, THERE, 255)}
+    # Version 1; down, without any flag; a number of ours, none of the other's.
+    payload = bytes(seen.packets[0][UDP].payload)
+    assert (payload[0] >> 5, payload[1], payload[3]) == (1, 0x40, 24)
+    assert payload[4:8] != bytes(4) and payload[8:12] == bytes(4)
+
+
 ADMIN_DOWN, DOWN, INIT, UP = range(4)
 
 

@@ -246,6 +246,47 @@ TEST_F(BfdSession, StopTellsTheNeighbour) {
     EXPECT_EQ(session.state, State::AdminDown);
 }
 
+TEST_F(BfdSession, AdministrativelyDownHearsAndSaysNothing) {
+    bring_up();
+    give(Stop{});
+    sent.clear();
+    for (const State state : {State::AdminDown, State::Down, State::Init, State::Up})
+        for (const bool poll : {false, true}) EXPECT_FALSE(hear(state, poll).changed);
+    pass(Seconds(10));
+    EXPECT_TRUE(sent.empty());
+    EXPECT_EQ(session.state, State::AdminDown);
+}
+
+// RFC 5880, 6.8.1: what a session begins with.
+TEST_F(BfdSession, BeginsDownAndKnowsNothingOfTheOther) {
+    start();
+    pass(Seconds(1));
+    ASSERT_FALSE(sent.empty());
+    EXPECT_EQ(sent[0].state, State::Down);
+    EXPECT_EQ(sent[0].diagnostic, Diagnostic::None);
+    EXPECT_EQ(sent[0].mine, 7U);
+    EXPECT_EQ(sent[0].yours, 0U);
+    EXPECT_GE(sent[0].desired_min_tx, Seconds(1));
+    EXPECT_NE(sent[0].detect_multiplier, 0);
+    EXPECT_FALSE(sent[0].poll || sent[0].final || sent[0].demand);
+}
+
+TEST_F(BfdSession, FinalEndsThePollAndNothingElseDoes) {
+    start();
+    hear(State::Down);
+    hear(State::Init);
+    sent.clear();
+    hear(State::Up);
+    pass(Millis(30));
+    ASSERT_FALSE(sent.empty());
+    for (const ControlPacket& packet : sent) EXPECT_TRUE(packet.poll);
+    hear(State::Up, false, true);
+    sent.clear();
+    pass(Millis(30));
+    ASSERT_FALSE(sent.empty());
+    for (const ControlPacket& packet : sent) EXPECT_FALSE(packet.poll);
+}
+
 TEST_F(BfdSession, ComesBackAfterALoss) {
     bring_up();
     pass(Seconds(1));

@@ -224,7 +224,10 @@ class FrameTransport final : public Transport {
 TEST(VrrpSteadyAnnouncer, BurstsOfAnnouncementsAllocateNothing) {
     if (VIPD_COUNTS_MALLOC == 0) GTEST_SKIP() << "a sanitizer has malloc()";
     TimePoint now{Seconds(5000)};
-    const Link link{.index = 1, .name = "eth0", .mac = {2, 0, 0, 0, 0, 1}};
+    Link link;
+    link.index = 1;
+    link.name = "eth0";
+    link.mac = {2, 0, 0, 0, 0, 1};
     const std::array addresses = {ip("10.9.0.100"), ip("2001:db8::100")};
     for (const Nanos interval : {Nanos(0), Nanos(Millis(10))}) {
         FrameTransport transport;
