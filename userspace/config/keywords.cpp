@@ -180,7 +180,7 @@ std::vector<Keyword> table() {
         value("user", in(VrrpScript, MiscCheck), Done, 1, 2),
         flag("init_fail", in(VrrpScript)),
         value("weight", in(TrackFile, TrackProcess, BfdInstance), Done, 1, 2),
-        value("weight", in(FileCheck), NotYet, 1, 2),
+        value("weight", in(FileCheck), Done, 1, 2),
         {"init_file", in(TrackFile), Done, None, 0, 2},
         {"process", in(TrackProcess), Done, None, 1, kAny, true},
         {"key", in(AuthHmac), NotYet, None, 2, 2, false, true},
@@ -241,7 +241,7 @@ std::vector<Keyword> table() {
         block("UDP_CHECK", kReal, UdpCheck),
         block("PING_CHECK", kReal, PingCheck),
         block("BFD_CHECK", kReal, BfdCheck),
-        block("FILE_CHECK", kReal, FileCheck, 0, NotYet),
+        block("FILE_CHECK", kReal, FileCheck, 0),
         value("connect_ip", kConnects),
         value("connect_port", kConnects),
         value("bindto", kConnects),
@@ -389,7 +389,7 @@ std::vector<Keyword> table() {
     single(Done, in(UdpCheck), "payload", "min_reply_length", "max_reply_length");
     flags(Done, in(UdpCheck), "require_reply");
     single(Done, in(BfdCheck), "name");
-    single(NotYet, in(FileCheck), "track_file");
+    single(Done, in(FileCheck), "track_file");
     // clang-format on
     return all;
 }

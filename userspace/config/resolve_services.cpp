@@ -160,13 +160,39 @@ void settle_bfd_checks(Parsing& parsing, RealServer& real) {
     });
 }
 
+/// FILE_CHECK names a track_file that is there, each only once.
+void settle_file_checks(Parsing& parsing, RealServer& real) {
+    std::set<std::string> known;
+    std::erase_if(real.checkers, [&](const Checker& checker) {
+        if (checker.kind != Checker::Kind::File) return false;
+        const Word word = parsing.reporter.word_at(checker.at);
+        const std::string& name = checker.track_file;
+        const auto& files = parsing.config.track_files;
+        if (std::ranges::find(files, name, &TrackFile::name) == files.end()) {
+            if (!parsing.faulty.contains(name))
+                parsing.reporter.complaint(
+                    word, fmt::format("there is no track_file {}; ignored", quoted(name)));
+            return true;
+        }
+        if (!known.insert(name).second) {
+            parsing.reporter.complaint(
+                word, fmt::format("the real server follows {} already; ignored", quoted(name)));
+            return true;
+        }
+        return false;
+    });
+}
+
 }  // namespace
 
 void resolve_services(Parsing& parsing) {
     Config& config = parsing.config;
     for (auto* servers : {&config.virtual_servers, &config.keyless_servers})
         for (VirtualServer& server : *servers)
-            for (RealServer& real : server.real_servers) settle_bfd_checks(parsing, real);
+            for (RealServer& real : server.real_servers) {
+                settle_bfd_checks(parsing, real);
+                settle_file_checks(parsing, real);
+            }
     std::vector<VirtualServer> unresolved;
     for (VirtualServer& server : config.keyless_servers)
         (resolve_members(parsing, server) ? config.virtual_servers : unresolved)

@@ -45,10 +45,11 @@ bool has_checker(const config::Config& config, config::Checker::Kind kind) {
     return has_checker(config, [kind](config::Checker::Kind one) { return one == kind; });
 }
 
-/// BFD_CHECK is done by vrrp and core.
+/// BFD_CHECK is done by vrrp and core, FILE_CHECK by core.
 bool wants_check_process(const config::Config& config) {
-    return has_checker(config,
-                       [](config::Checker::Kind one) { return one != config::Checker::Kind::Bfd; });
+    return has_checker(config, [](config::Checker::Kind one) {
+        return one != config::Checker::Kind::Bfd && one != config::Checker::Kind::File;
+    });
 }
 
 constexpr std::uint8_t kBfdUp = 3;          // RFC 5880, 4.1
@@ -105,6 +106,7 @@ Core::Core(EventLoop& loop, CoreOptions options, LoadedConfig loaded)
           loop,
           [this](const ipc::TrackerState& state) {
               if (vrrp_) (void)vrrp_->send(state);
+              if (state.kind == ipc::TrackerKind::File) on_file_value(state.name, state.value);
           },
           say),
       drains_(loop),
@@ -263,6 +265,8 @@ Result<> Core::put_in_force(LoadedConfig loaded, bool tell_roles) {
         say(true, tracked.error().message);
     if (auto tracked = track_objects_.configure(config()); !tracked)
         say(true, tracked.error().message);
+    for (const auto& state : track_objects_.states())
+        if (state.kind == ipc::TrackerKind::File) on_file_value(state.name, state.value);
     start_roles();
     return {};
 }
@@ -452,6 +456,13 @@ void Core::on_vrrp_message(ipc::Message message) {
         relieve_old_vrrp();
         report_ready(*ready, "vrrp");
     }
+}
+
+void Core::on_file_value(const std::string& file, std::int32_t value) {
+    if (stopping_) return;
+    const auto events = services_.on_file(file, value);
+    on_events(events);
+    if (!events.empty()) follow_soon();
 }
 
 void Core::on_bfd_state(const std::string& session, bool up) {

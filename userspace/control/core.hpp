@@ -123,6 +123,7 @@ class Core final : public Backend {
                     const ServiceTable& services);
     void on_check_started(bool restarted);
     void on_vrrp_message(ipc::Message message);
+    void on_file_value(const std::string& file, std::int32_t value);
     void on_bfd_report(ipc::BfdReport report);
     void on_bfd_state(const std::string& session, bool up);
     void on_check_message(ipc::Message message);

@@ -55,10 +55,14 @@ bool mails(const config::Value<bool>& own, bool otherwise, const config::Smtp& s
     return otherwise;
 }
 
+constexpr std::int64_t kFileFault = -254;  // and whatever is below
+constexpr std::int64_t kMaxWeight = 65535;
+
 /// Whether a checker is not core's own business.
 bool checked_by_process(const config::RealServer& real) {
     return std::ranges::any_of(real.checkers, [](const config::Checker& checker) {
-        return checker.kind != config::Checker::Kind::Bfd;
+        return checker.kind != config::Checker::Kind::Bfd &&
+               checker.kind != config::Checker::Kind::File;
     });
 }
 
@@ -83,7 +87,9 @@ std::optional<std::string> unsupported(const config::VirtualServer& server) {
 
 std::uint32_t ServiceTable::effective_weight(const config::RealServer& real,
                                              const RealState& state) {
-    return state.weight >= 0 ? static_cast<std::uint32_t>(state.weight) : *real.weight;
+    const std::int64_t weight = state.weight >= 0 ? state.weight : std::int64_t{*real.weight};
+    return static_cast<std::uint32_t>(
+        std::clamp<std::int64_t>(weight + state.added, 0, std::max(weight, kMaxWeight)));
 }
 
 std::uint64_t ServiceTable::live_weight(const ServiceState& service) {
@@ -98,13 +104,15 @@ std::uint64_t ServiceTable::live_weight(const ServiceState& service) {
 ServiceTable::RealState ServiceTable::fresh_state(const config::RealServer& real, bool alpha) {
     RealState state;
     state.checked.up = !alpha || !checked_by_process(real);
-    for (const auto& checker : real.checkers)
+    for (const auto& checker : real.checkers) {
+        if (checker.kind == config::Checker::Kind::File) state.files[checker.track_file] = 0;
         if (checker.kind == config::Checker::Kind::Bfd)
             state.sessions[checker.bfd_instance] = {
                 !checker.alpha,
                 false,
                 checker.alpha ? fmt::format("BFD session {} is not up yet", checker.bfd_instance)
                               : ""};
+    }
     settle(real, state);
     return state;
 }
@@ -124,6 +132,16 @@ void ServiceTable::settle(const config::RealServer& real, RealState& state) {
     };
     if (checked) add(state.checked);
     for (const auto& [session, verdict] : state.sessions) add(verdict);
+    state.added = 0;
+    for (const auto& checker : real.checkers) {
+        if (checker.kind != config::Checker::Kind::File) continue;
+        const std::int64_t value = state.files[checker.track_file];
+        const std::int64_t by = value * checker.file_weight * (checker.file_reverse ? -1 : 1);
+        const bool fault =
+            checker.file_weight == 0 ? (value != 0) != checker.file_reverse : by <= kFileFault;
+        add({!fault, true, fmt::format("track_file {} has {}", checker.track_file, value)});
+        if (!fault) state.added += by;
+    }
     state.known = state.known || down_for_sure;
 }
 
@@ -138,6 +156,9 @@ void ServiceTable::keep(const RealState& before,
     for (auto& [session, verdict] : state.sessions)
         if (const auto old = before.sessions.find(session); old != before.sessions.end())
             verdict = old->second;
+    for (auto& [file, value] : state.files)
+        if (const auto old = before.files.find(file); old != before.files.end())
+            value = old->second;
     settle(now, state);
 }
 
@@ -218,6 +239,25 @@ std::vector<ServiceEvent> ServiceTable::on_bfd(const std::string& session, bool 
             const bool was_up = state.up;
             const auto weight = effective_weight(real, state);
             verdict = {up, true, up ? "" : fmt::format("BFD session {} is down", session)};
+            settle(real, state);
+            announce(service, at, was_up, weight, events);
+        }
+    }
+    return events;
+}
+
+std::vector<ServiceEvent> ServiceTable::on_file(const std::string& file, std::int32_t value) {
+    std::vector<ServiceEvent> events;
+    for (const auto& key : order_) {
+        ServiceState& service = services_.at(key);
+        for (std::size_t at = 0; at < service.reals.size(); ++at) {
+            RealState& state = service.reals[at];
+            const auto followed = state.files.find(file);
+            if (followed == state.files.end() || followed->second == value) continue;
+            const auto& real = service.config.real_servers[at];
+            const bool was_up = state.up;
+            const auto weight = effective_weight(real, state);
+            followed->second = value;
             settle(real, state);
             announce(service, at, was_up, weight, events);
         }

@@ -76,6 +76,10 @@ class ServiceTable {
     /// session counts from when it first came up: until then its real servers are up, or with alpha
     /// down.
     std::vector<ServiceEvent> on_bfd(const std::string& session, bool up);
+    /// The number in a file that real servers follow (FILE_CHECK): times the checker's weight it is
+    /// added to the real server's, and takes it out at -254 or less; with weight 0 any number but 0
+    /// does. A file that has not been read yet is 0.
+    std::vector<ServiceEvent> on_file(const std::string& file, std::int32_t value);
     /// What the data plane of an earlier daemon holds: real servers that had failed stay down until
     /// a check passes. Only those that are checked; nothing would ever bring the others up.
     void adopt(const model::Model& model);
@@ -103,8 +107,10 @@ class ServiceTable {
         bool known = false;
         std::string reason;
         std::int32_t weight = -1;
-        Verdict checked;                          ///< of the check process
-        std::map<std::string, Verdict> sessions;  ///< of each BFD_CHECK, by bfd_instance
+        Verdict checked;                            ///< of the check process
+        std::map<std::string, Verdict> sessions;    ///< of each BFD_CHECK, by bfd_instance
+        std::map<std::string, std::int32_t> files;  ///< values of each FILE_CHECK, by track_file
+        std::int64_t added = 0;                     ///< to the weight, by them
     };
     struct ServiceState {
         config::VirtualServer config;

@@ -148,6 +148,10 @@ Result<> TrackObjects::configure(const config::Config& config) {
         note_names(files, group.track_files);
         note_names(processes, group.track_processes);
     }
+    for (const auto& server : config.virtual_servers)
+        for (const auto& real : server.real_servers)
+            for (const auto& checker : real.checkers)
+                if (checker.kind == config::Checker::Kind::File) files.insert(checker.track_file);
     std::map<std::string, File> new_files;
     for (const auto& settings : config.track_files)
         if (files.contains(settings.name)) new_files[settings.name] = {settings};

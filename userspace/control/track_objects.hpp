@@ -41,7 +41,7 @@ class TrackObjects {
     TrackObjects(EventLoop& loop, Report report, Say say)
         : loop_(loop), report_(std::move(report)), say_(std::move(say)) {}
 
-    /// Takes over what some instance or group tracks. init_file's are written here.
+    /// Takes over what some instance, group or FILE_CHECK tracks. init_file's are written here.
     Result<> configure(const config::Config& config);
     std::vector<ipc::TrackerState> states() const;
 

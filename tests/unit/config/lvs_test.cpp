@@ -110,18 +110,19 @@ TEST(RealServer, HasThresholds) {
     EXPECT_EQ(*reals.at(1).lower_threshold, 0U);
 }
 
-TEST(RealServer, WhoseOnlyCheckerIsNotDoneCountsAsUpAndThatIsSaid) {
-    const Parsed parsed = read(
-        service("real_server 10.0.0.2 80 {\nFILE_CHECK {\ntrack_file F\n}\n}\n"
-                "real_server 10.0.0.3 80 {\nFILE_CHECK {\ntrack_file F\n}\nTCP_CHECK {\n}\n}"));
-    EXPECT_THAT(
-        findings(parsed),
-        ElementsAre("6:1 warning: 'FILE_CHECK' is not done by vipd yet; its block is ignored",
-                    "6:1 warning: without FILE_CHECK real_server 10.0.0.2:80 has no "
-                    "checker: the real server counts as up",
-                    "11:1 warning: 'FILE_CHECK' is not done by vipd yet; its block is "
-                    "ignored"));
-    EXPECT_EQ(parsed.exit_status(), 0);
+TEST(RealServer, FileCheckFollowsAFileThatIsThereOnce) {
+    const Parsed parsed =
+        read("track_file F {\nfile /run/f\n}\n" +
+             service("real_server 10.0.0.2 80 {\nFILE_CHECK {\ntrack_file F\nweight 0 reverse\n}\n"
+                     "FILE_CHECK {\ntrack_file F\n}\nFILE_CHECK {\ntrack_file nobody\n}\n}"));
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("13:1 complaint: the real server follows 'F' already; ignored",
+                            "16:1 complaint: there is no track_file 'nobody'; ignored"));
+    const auto& checkers = parsed.config.virtual_servers.at(0).real_servers.at(0).checkers;
+    ASSERT_EQ(checkers.size(), 1U);
+    EXPECT_EQ(checkers[0].track_file, "F");
+    EXPECT_EQ(checkers[0].file_weight, 0);
+    EXPECT_TRUE(checkers[0].file_reverse);
 }
 
 TEST(RealServer, BfdCheckNamesASessionThatServesCheckers) {

@@ -215,7 +215,10 @@ TEST(Model, RoutesWithMistakesAreLeftOut) {
 }
 
 TEST(Model, Services) {
-    const Parsed parsed = read(R"(virtual_server_group G {
+    const Parsed parsed = read(R"(track_file F {
+file /f
+}
+virtual_server_group G {
 10.0.0.1-5 80
 10.0.1.0/30 443
 2001:db8::1-2001:db8::10 80

@@ -340,6 +340,59 @@ config::Checker follows(const char* session, bool alpha = false) {
     return checker;
 }
 
+config::Checker follows_file(const std::string& file, int weight, bool reverse = false) {
+    config::Checker checker;
+    checker.kind = config::Checker::Kind::File;
+    checker.track_file = file;
+    checker.file_weight = weight;
+    checker.file_reverse = reverse;
+    return checker;
+}
+
+TEST(ServiceTable, FileAddsToTheWeightAndTakesOut) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].weight.value = 10;
+    config.virtual_servers[0].real_servers[0].checkers = {follows_file("f", 2)};
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_TRUE(reals(table)[0].alive);
+    EXPECT_TRUE(table.view()[0].reals[0].known);
+    EXPECT_TRUE(table.on_file("f", 0).empty());
+    EXPECT_TRUE(table.on_file("other", 5).empty());
+    EXPECT_EQ(table.on_file("f", 7).size(), 1U);
+    EXPECT_EQ(reals(table)[0].weight, 24U);
+    EXPECT_TRUE(table.on_file("f", 7).empty()) << "told again, it is no news";
+    table.on_file("f", -3);
+    EXPECT_EQ(reals(table)[0].weight, 4U);
+    table.on_file("f", -9);
+    EXPECT_EQ(reals(table)[0].weight, 0U) << "no less than that";
+    EXPECT_TRUE(reals(table)[0].alive);
+    const auto down = table.on_file("f", -127);
+    ASSERT_EQ(down.size(), 1U);
+    EXPECT_EQ(down[0].line,
+              "Removing service [10.0.0.2]:tcp:80 from VS [10.0.0.1]:tcp:80 (track_file f has "
+              "-127)");
+    EXPECT_FALSE(reals(table)[0].alive);
+    table.configure(config);
+    EXPECT_FALSE(reals(table)[0].alive) << "a reload forgets nothing";
+    table.on_file("f", 2147483647);
+    EXPECT_TRUE(reals(table)[0].alive);
+    EXPECT_EQ(reals(table)[0].weight, 65535U);
+}
+
+TEST(ServiceTable, FileOfWeight0IsAFaultUnlessItIs0) {
+    auto config = two_reals();
+    config.virtual_servers[0].real_servers[0].checkers = {follows_file("f", 0)};
+    config.virtual_servers[0].real_servers[1].checkers = {follows_file("f", 0, true)};
+    ServiceTable table;
+    table.configure(config);
+    EXPECT_TRUE(reals(table)[0].alive);
+    EXPECT_FALSE(reals(table)[1].alive);
+    table.on_file("f", 1);
+    EXPECT_FALSE(reals(table)[0].alive);
+    EXPECT_TRUE(reals(table)[1].alive);
+}
+
 TEST(ServiceTable, BfdSessionTakesARealServerOutAndBringsItBack) {
     auto config = two_reals();
     config.virtual_servers[0].real_servers[0].checkers = {follows("leaf")};
