@@ -188,6 +188,7 @@ class VrrpRole final : public vrrp::Observer {
     Untold<std::string, ipc::InstanceStateChange> untold_;  ///< by instance
     std::optional<Lease> lease_;
     Nanos lease_time_{0};
+    bool at_work_ = false;  ///< all instances have begun
     bool stopping_ = false;
 
     // A reload being parsed, and the one that came meanwhile.
@@ -259,7 +260,7 @@ bool VrrpRole::tell(const ipc::Message& message) {
 
 void VrrpRole::state_changed(const ipc::InstanceStateChange& change) {
     if (lease_) {
-        lease_->set_masters(engine_->masters());
+        if (at_work_) lease_->set_masters(engine_->masters());
         if (change.state == ipc::VrrpState::Master) lease_->settle(monotonic_now());
     }
     untold_.tell(change.instance, change, [this](const auto& message) { return tell(message); });
@@ -416,6 +417,8 @@ void VrrpRole::on_start(Fd lease_map) {
     // Before the first VIP is there: from then on it must be answered for.
     restart_lease_timer();
     engine_->start(monotonic_now());
+    // One that is resumed after another must not lose the frames to its MAC meanwhile.
+    at_work_ = true;
     if (lease_) lease_->set_masters(engine_->masters());
 }
 

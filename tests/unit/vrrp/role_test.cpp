@@ -5,6 +5,8 @@
 #include "userspace/base/channel.hpp"
 #include "userspace/daemon/vrrp_role.hpp"
 
+#include <vipd/abi/base.h>
+
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -225,6 +227,34 @@ TEST_F(VrrpRole, RenewsItsLease) {
     ASSERT_TRUE(await<ipc::Ready>([](const auto& one) { return one.generation == 2; }));
     EXPECT_EQ(*const_cast<const volatile std::uint64_t*>(lease),
               std::numeric_limits<std::uint64_t>::max());
+    ::munmap(at, 4096);
+}
+
+// Before a change is told: from its first frame on the XDP program must know what is for this host.
+TEST_F(VrrpRole, SaysInTheLeaseWhichRoutersItIsMasterOf) {
+    const Fd map(::memfd_create("lease", MFD_CLOEXEC));
+    ASSERT_EQ(::ftruncate(map.get(), 4096), 0);
+    void* at = ::mmap(nullptr, 4096, PROT_READ, MAP_SHARED, map.get(), 0);
+    ASSERT_NE(at, MAP_FAILED);
+    const auto* lease = static_cast<const volatile vipd_lease*>(at);
+    const auto words = [&] {
+        std::uint32_t others = 0;
+        for (std::uint32_t word = 0; word < VIPD_ROUTER_WORDS; ++word)
+            if (word != vipd_router_word(51, VIPD_FAMILY_V4)) others |= lease->masters[word];
+        EXPECT_EQ(others, 0U);
+        return lease->masters[vipd_router_word(51, VIPD_FAMILY_V4)];
+    };
+    configure(configuration("10.9.0.100/24"));
+    send(ipc::Start{}, map.get());
+    ASSERT_TRUE(await_state(ipc::VrrpState::Backup));
+    ASSERT_TRUE(await_state(ipc::VrrpState::Master));
+    EXPECT_EQ(words(), VIPD_ROUTER_BIT(51));
+    send(ipc::Handover{"", 60'000});
+    ASSERT_TRUE(await_state(ipc::VrrpState::Backup));
+    EXPECT_EQ(words(), 0U);
+    ASSERT_TRUE(await_state(ipc::VrrpState::Master));
+    kill_role();
+    EXPECT_EQ(words(), VIPD_ROUTER_BIT(51)) << "the next process may go on";
     ::munmap(at, 4096);
 }
 
