@@ -69,6 +69,13 @@ class Scene:
         netns.ip(self.lab.switch, "link set p-d1 master br0")
         self.node.ip(f"addr add {OWN}/24 dev eth0")
 
+    def rename(self, old, new):
+        """While it is up, where the kernel allows it: nothing else tells then."""
+        if self.node.cmd(f"ip link set {old} name {new}", check=False).returncode:
+            self.node.ip(f"link set {old} down")
+            self.node.ip(f"link set {old} name {new}")
+            self.node.ip(f"link set {new} up")
+
     def settles(self, source, priority):
         """It is what it was, speaks from this address, and can still be what it has to be."""
         if self.state == "FAULT":
@@ -100,13 +107,9 @@ def deleted(scene):
 
 
 def renamed(scene):
-    scene.node.ip("link set eth0 down")
-    scene.node.ip("link set eth0 name away0")
-    scene.node.ip("link set away0 up")
+    scene.rename("eth0", "away0")
     yield "FAULT"
-    scene.node.ip("link set away0 down")
-    scene.node.ip("link set away0 name eth0")
-    scene.node.ip("link set eth0 up")
+    scene.rename("away0", "eth0")
     yield OWN
 
 

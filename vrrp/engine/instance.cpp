@@ -248,7 +248,10 @@ void Instance::address_removed(int ifindex, const IpAddress& address, TimePoint 
 }
 
 void Instance::verify_vips_soon(TimePoint now) {
-    if (machine_.state == State::Master) verify_at_ = std::max(now, last_verify_ + kVerifyInterval);
+    if (machine_.state != State::Master) return;
+    // Never later than it was: an interface made anew is not made to wait.
+    const TimePoint at = std::max(now, last_verify_ + kVerifyInterval);
+    if (!verify_at_ || at < *verify_at_) verify_at_ = at;
 }
 
 void Instance::tick(TimePoint now) {

@@ -54,12 +54,16 @@ std::vector<Vip> VipSet::add(std::span<const Vip> vips) {
                                  vip.device));
             continue;
         }
+        if (const Link* before = left_on(vip, link)) take_off(vip, *before, present(before->index));
         auto [entry, fresh] = present_on.try_emplace(link->index);
         if (fresh) entry->second = present(link->index);
         const bool there = std::ranges::any_of(
             entry->second, [&](const LinkAddress& a) { return a.prefix == vip.prefix; });
         if (there) {
-            if (owner_ && !adopting_) hosts_own_.insert(vip.prefix.address);
+            if (owner_ && !adopting_)
+                hosts_own_.insert(vip.prefix.address);
+            else
+                placed_[vip.prefix.address] = link->index;
             continue;
         }
         if (auto result = world_.links.add_address(address_of(vip, link->index)); !result) {
@@ -72,31 +76,47 @@ std::vector<Vip> VipSet::add(std::span<const Vip> vips) {
             continue;
         }
         hosts_own_.erase(vip.prefix.address);
+        placed_[vip.prefix.address] = link->index;
         added.push_back(vip);
     }
     return added;
+}
+
+// An interface that has been renamed is still there, and so is what was put on it.
+const Link* VipSet::left_on(const Vip& vip, const Link* link) const {
+    const auto placed = placed_.find(vip.prefix.address);
+    if (placed == placed_.end() || (link != nullptr && link->index == placed->second))
+        return nullptr;
+    return world_.find(placed->second);
+}
+
+void VipSet::take_off(const Vip& vip, const Link& link, std::span<const LinkAddress> present) {
+    for (const LinkAddress& address : present) {
+        if (address.prefix.address != vip.prefix.address) continue;
+        if (auto result = world_.links.remove_address(address); !result) {
+            incomplete_ = true;
+            complain(fmt::format("({}) cannot remove VIP {} from {}: {}",
+                                 instance_,
+                                 address.prefix.to_string(),
+                                 link.name,
+                                 result.error().message));
+        }
+    }
 }
 
 void VipSet::remove(std::span<const Vip> vips) {
     incomplete_ = false;
     std::map<int, std::vector<LinkAddress>> present_on;
     for (const Vip& vip : vips) {
-        const Link* link = link_of(vip);
-        if (link == nullptr) continue;  // gone, and the address with it
         if (owner_ && hosts_own_.contains(vip.prefix.address)) continue;
-        auto [entry, fresh] = present_on.try_emplace(link->index);
-        if (fresh) entry->second = present(link->index);
-        for (const LinkAddress& address : entry->second) {
-            if (address.prefix.address != vip.prefix.address) continue;
-            if (auto result = world_.links.remove_address(address); !result) {
-                incomplete_ = true;
-                complain(fmt::format("({}) cannot remove VIP {} from {}: {}",
-                                     instance_,
-                                     address.prefix.to_string(),
-                                     link->name,
-                                     result.error().message));
-            }
+        const Link* link = link_of(vip);
+        for (const Link* place : {link, left_on(vip, link)}) {
+            if (place == nullptr) continue;  // gone, and the address with it
+            auto [entry, fresh] = present_on.try_emplace(place->index);
+            if (fresh) entry->second = present(place->index);
+            take_off(vip, *place, entry->second);
         }
+        if (!incomplete_) placed_.erase(vip.prefix.address);
     }
 }
 

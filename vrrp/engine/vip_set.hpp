@@ -5,6 +5,7 @@
 #include "vrrp/engine/settings.hpp"
 #include "vrrp/engine/world.hpp"
 
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -24,7 +25,8 @@ class VipSet {
     /// there before it was restarted.
     void set_adopting(bool adopting) { adopting_ = adopting; }
 
-    /// Adds those that are missing; returns them. Failures are logged.
+    /// Adds those that are missing; returns them. Failures are logged. Where one was put before its
+    /// interface had another name or index, it is taken off.
     std::vector<Vip> add(std::span<const Vip> vips);
     /// The last add() or remove() could not do all.
     bool incomplete() const { return incomplete_; }
@@ -37,6 +39,8 @@ class VipSet {
   private:
     LinkAddress address_of(const Vip& vip, int ifindex) const;
     std::vector<LinkAddress> present(int ifindex);
+    const Link* left_on(const Vip& vip, const Link* link) const;
+    void take_off(const Vip& vip, const Link& link, std::span<const LinkAddress> present);
     void complain(std::string text);
 
     World& world_;
@@ -46,6 +50,7 @@ class VipSet {
     bool adopting_ = false;
     bool incomplete_ = false;
     std::set<IpAddress> hosts_own_;
+    std::map<IpAddress, int> placed_;  ///< the index of the interface that it was put on
 };
 
 }  // namespace vipd::vrrp
