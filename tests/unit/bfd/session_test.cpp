@@ -216,13 +216,13 @@ TEST_F(BfdSession, FallsSilentWhereTheNeighbourWantsNothing) {
 
 TEST_F(BfdSession, DemandModeOfTheNeighbourSilencesIt) {
     bring_up();
-    ControlPacket demand{.state = State::Up,
-                         .demand = true,
-                         .detect_multiplier = 5,
-                         .mine = 99,
-                         .yours = 7,
-                         .desired_min_tx = Millis(10),
-                         .required_min_rx = Millis(10)};
+    const ControlPacket demand{.state = State::Up,
+                               .demand = true,
+                               .detect_multiplier = 5,
+                               .mine = 99,
+                               .yours = 7,
+                               .desired_min_tx = Millis(10),
+                               .required_min_rx = Millis(10)};
     give(Received{demand});
     pass(Millis(10));
     give(Received{demand});
