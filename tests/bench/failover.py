@@ -36,7 +36,10 @@ s.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO: answer from the address tha
 s.bind(("", %d))
 while True:
     data, control, _, client = s.recvmsg(64, 64)
-    s.sendmsg([data], control, 0, client)
+    try:
+        s.sendmsg([data], control, 0, client)
+    except OSError:
+        pass  # the address has gone meanwhile
 """ % PORT
 
 
@@ -122,7 +125,8 @@ def wait_first(stream):
         time.sleep(0.05)
 
 
-def once(program, scene):
+def once(program, scene, phase):
+    """`phase`: how far into an advert's interval it happens, beside where the start has put it."""
     event, advert_int, change = SCENES[scene]
     with Lab("bench") as lab:
         pair = VrrpPair(lab, (program, program), advert_int=advert_int, start=False)
@@ -136,11 +140,16 @@ def once(program, scene):
         stream = Stream(client)
         try:
             wait_first(stream)
+            time.sleep(phase * advert_int)
             begin = time.monotonic()
             event(pair.d1)
             pair.d2.wait_vip(VIP)
             time.sleep(1.0)  # what is measured is over when answers come again for a while
-            return stream.gap(begin)
+            gap = stream.gap(begin)
+            if gap is None:  # nobody answered any more: why?
+                print(f"{scene}, {program.program}: no answer after it; {len(stream.answers)} before",
+                      *(daemon.process.tail(25) for daemon in pair.daemons), sep="\n", file=sys.stderr)
+            return gap
         finally:
             stream.close()
 
@@ -220,12 +229,12 @@ def measure_gaps(options, result):
         for program in (Vipd, Keepalived):
             if scene.startswith("handover") and program is Keepalived:
                 continue  # it has no such thing
-            gaps = [once(program, scene) for _ in range(rounds)]
+            gaps = [once(program, scene, number / rounds) for number in range(rounds)]
             gaps = [round(gap, 1) for gap in gaps if gap is not None]
             result["gap_ms"].setdefault(scene, {})[program.program] = gaps
             median = statistics.median(gaps) if gaps else float("nan")
-            print(f"{scene:22} {program.program:11} {median:8.1f} ms (median of {sorted(gaps)})",
-                  flush=True)
+            print(f"{scene:22} {program.program:11} {median:8.1f} ms (median of {sorted(gaps)}, "
+                  f"{rounds - len(gaps)} without an answer)", flush=True)
 
 
 def main():

@@ -71,6 +71,15 @@ std::string problems(const std::string& text) {
     return bad.str();
 }
 
+TEST(Metrics, BfdSessionsByNameAndCounter) {
+    const std::string text = metrics_of(sample_status());
+    EXPECT_EQ(lines(text, "vipd_bfd_"),
+              "vipd_bfd_up{session=\"leaf1\"} 1\n"
+              "vipd_bfd_events_total{session=\"leaf1\",event=\"packet_tx\"} 100\n"
+              "vipd_bfd_events_total{session=\"leaf1\",event=\"packet_rx\"} 99\n"
+              "vipd_bfd_events_total{session=\"leaf1\",event=\"down\"} 2\n");
+}
+
 TEST(MetricsSyntax, TheCheckerFindsWhatIsWrong) {
     EXPECT_EQ(problems("# HELP a b\n# TYPE a gauge\na{x=\"1\"} 2\n"), "");
     for (const auto* text : {"# HELP a b\n# TYPE a gauge\na{x=\"1\n\"} 2\n",

@@ -72,6 +72,12 @@ TEST(Lint, CheckSlowerThanItsInterval) {
                             "good, 14 s may pass, and delay_loop is 10 s"));
 }
 
+TEST(Lint, BfdCheckWaitsForNobody) {
+    EXPECT_THAT(remarks({"bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n" +
+                         server("10.0.0.1", "connect_timeout 9\nretry 3\nBFD_CHECK {\nname b\n}")}),
+                IsEmpty());
+}
+
 TEST(Lint, RealServerThatNothingChecks) {
     EXPECT_THAT(remarks({server("10.0.0.1", "weight 1")}),
                 ElementsAre(HasSubstr("nothing checks real_server 10.0.0.9:80")));
