@@ -81,7 +81,7 @@ struct RoutingItems {
 struct InstanceSettings {
     std::string name;
     std::string interface;  ///< may be empty with unicast: the one that holds `source`
-    std::string vrf;  ///< without `interface`: where `source` is looked for; empty: anywhere
+    std::string vrf;        ///< without `interface`: where `source` is looked for; empty: anywhere
     std::uint8_t vrid = 0;
     Family family = Family::V4;  ///< of the adverts and of the VIPs that they name
     Policy policy;               ///< `grouped` and `primary` are filled in by the engine
