@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A datagram at a VRRP socket, version 2 (without authentication, PASS, AH) and 3, IPv4 and IPv6:
-// as it is, and with its checksums and AH's value put right, which brings changed ones further.
+// A datagram at a VRRP socket, version 2 (without authentication, PASS, AH) and 3, IPv4 and IPv6,
+// with and without the trailer of auth_hmac: as it is, and with its checksums, AH's value and the
+// HMAC put right, which brings changed ones further.
 // Whatever is accepted can be written again and reads the same; the machine takes it in each state.
 #include "vrrp/fsm/machine.hpp"
 #include "vrrp/packet/advert.hpp"
@@ -19,6 +20,7 @@ using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::size_t kHeaderV4 = 20;
 constexpr std::size_t kHeaderV6 = 40;
+constexpr Nanos kNow = Seconds(0x68000000);
 
 IpAddress ip(const char* text) {
     return *IpAddress::parse(text);
@@ -27,6 +29,16 @@ IpAddress ip(const char* text) {
 const AuthPass& password() {
     static const AuthPass pass = make_auth_pass("secret12");
     return pass;
+}
+
+const HmacSettings& hmac_settings(HmacSettings::Mode mode) {
+    static const auto make = [](HmacSettings::Mode as) {
+        const std::array<std::uint8_t, 32> secret{'s', 'e', 'c', 'r', 'e', 't'};
+        return HmacSettings{.keys = {HmacKey(1, secret)}, .active = 1, .mode = as};
+    };
+    static const HmacSettings enforce = make(HmacSettings::Mode::Enforce);
+    static const HmacSettings permissive = make(HmacSettings::Mode::Permissive);
+    return mode == HmacSettings::Mode::Enforce ? enforce : permissive;
 }
 
 std::vector<Expected> make_instances() {
@@ -62,6 +74,11 @@ std::vector<Expected> make_instances() {
     six.group = ip("ff02::12");
     six.addresses = v6;
     all.push_back(six);
+    for (const auto mode : {HmacSettings::Mode::Enforce, HmacSettings::Mode::Permissive})
+        for (Expected by : {v2, v3, unicast, six}) {
+            by.hmac = HmacExpected{&hmac_settings(mode), nullptr, kNow};
+            all.push_back(by);
+        }
     return all;
 }
 
@@ -85,10 +102,19 @@ Bytes repaired(Bytes bytes) {
     const std::size_t at = front + (ah ? kAhHeader : 0);
     put(bytes, at + 6, 0);
     const std::span body = std::span(bytes).subspan(at);
-    std::uint32_t sum = checksum_add(body);
+    const std::size_t message = 8U + body[3] * (six ? 16U : 4U) + (body[0] >> 4U == 2 ? 8U : 0U);
+    const bool hmac = !ah && body.size() == message + kHmacTrailer;
+    if (hmac) {
+        const auto key = hmac_settings(HmacSettings::Mode::Enforce).keys.front();
+        const std::span from = std::span(bytes).subspan(six ? 8 : 12);
+        const auto source = six ? IpAddress::v6(from.first<16>()) : IpAddress::v4(from.first<4>());
+        std::ranges::copy(hmac_of(key, source, body), body.end() - 16);
+    }
+    const std::span summed = hmac && !six ? body.first(message) : body;
+    std::uint32_t sum = checksum_add(summed);
     if (body[0] >> 4U == 3) {
         sum = checksum_add(std::span(bytes).subspan(six ? 8 : 12, six ? 32 : 8), sum);
-        sum += kProtocolVrrp + static_cast<std::uint32_t>(body.size());
+        sum += kProtocolVrrp + static_cast<std::uint32_t>(summed.size());
     }
     put(bytes, at + 6, checksum_finish(sum));
     if (ah) {
@@ -132,11 +158,16 @@ void decode_all(std::span<const std::uint8_t> bytes) {
         Bytes again =
             encode(decoded->advert, envelope->source, envelope->destination, envelope->ttl);
         if (decoded->advert.ah) again = add_ah(again, password(), decoded->ah_sequence);
+        if (decoded->hmac)
+            add_hmac(
+                again, *instance.hmac->settings->find(decoded->hmac->key), decoded->hmac->sequence);
         const auto opened = open_envelope(again, false);
         if (!opened) std::abort();
         const auto read = decode(*opened, instance);
         if (!read || !(read->advert == decoded->advert) || read->source != decoded->source ||
-            read->ah_sequence != decoded->ah_sequence)
+            read->ah_sequence != decoded->ah_sequence ||
+            read->hmac.has_value() != decoded->hmac.has_value() ||
+            (read->hmac && read->hmac->sequence != decoded->hmac->sequence))
             std::abort();
         give_to_machines(*decoded, instance);
     }

@@ -36,6 +36,9 @@ class Engine {
     /// Who sets routes and rules; must outlive the engine. Without it they are a logged error.
     void set_routing(Routing& routing) { world_.routing = &routing; }
 
+    /// Time since 1970, where an instance has auth_hmac.
+    void set_wall_clock(std::function<Nanos()> clock) { world_.wall_clock = std::move(clock); }
+
     /// What to run. Before start() it is only kept; after it, this is a reload: an instance of the
     /// same VRID on the same interface goes on in its state, the others are stopped and started.
     /// Unusable instances are logged and left out.

@@ -45,6 +45,7 @@ Instance::Instance(World& world, InstanceSettings settings)
       vip_set_(world),
       routing_set_(world, settings_.name) {
     advertised_ = advertised();
+    hmac_replay_.resize(std::max(kHmacSenders, settings_.peers.size()));
     actions_.reserve(kManyActions);
 }
 
@@ -137,9 +138,11 @@ void Instance::send_advert(std::uint8_t priority) {
     outgoing_.plain_checksum = settings_.plain_checksum;
     const bool within_ah = settings_.ah && settings_.auth;
     if (settings_.ah) ah_sequence_ = ah_sequence_.value_or(world_.ah_sequence) + 1;
+    const HmacKey* hmac = next_hmac();
     const auto send_to = [&](const IpAddress& destination) {
         encode(outgoing_, settings_.policy.primary, destination, settings_.ttl, datagram_);
         if (within_ah) add_ah(datagram_, *settings_.auth, *ah_sequence_, with_ah_);
+        if (hmac != nullptr) add_hmac(datagram_, *hmac, hmac_sequence_);
         const auto& bytes = within_ah ? with_ah_ : datagram_;
         if (auto sent = world_.transport.send(*port_, destination, bytes); !sent) {
             ++counters_.send_error;
@@ -155,6 +158,13 @@ void Instance::send_advert(std::uint8_t priority) {
     };
     if (settings_.group) send_to(settings_.group);
     for (const UnicastPeer& peer : settings_.peers) send_to(peer.address);
+}
+
+// One number for an advert, to however many peers: each sees it grow.
+const HmacKey* Instance::next_hmac() {
+    if (!settings_.hmac || settings_.hmac->mode == HmacSettings::Mode::ReceiveOnly) return nullptr;
+    hmac_sequence_ = next_hmac_sequence(*settings_.hmac, hmac_sequence_, world_.unix_time());
+    return settings_.hmac->find(settings_.hmac->active);
 }
 
 void Instance::add_vips(TimePoint now) {
@@ -295,7 +305,10 @@ Expected Instance::expected() const {
             .address_check = settings_.address_check,
             .ah = settings_.ah && settings_.auth
                       ? std::optional(AhExpected{*settings_.auth, ah_sequence_})
-                      : std::nullopt};
+                      : std::nullopt,
+            .hmac = settings_.hmac ? std::optional(HmacExpected{
+                                         &*settings_.hmac, &hmac_replay_, world_.unix_time()})
+                                   : std::nullopt};
 }
 
 void Instance::receive(const Envelope& envelope, TimePoint now) {
@@ -306,6 +319,7 @@ void Instance::receive(const Envelope& envelope, TimePoint now) {
     }
     ++counters_.advert_rx;
     if (settings_.ah) ah_sequence_ = decoded->ah_sequence;
+    if (decoded->hmac) hmac_replay_.take(decoded->source, decoded->hmac->sequence);
     if (decoded->advert.priority == kResignPriority) ++counters_.priority_zero_rx;
     note(*decoded);
     heard_ns_ = to_ns(now);
@@ -328,6 +342,7 @@ void Instance::reject(Reject reason, const IpAddress& source) {
 void Instance::note(const Decoded& decoded) {
     if (decoded.notes.checksum_form_differs) ++counters_.checksum_form_differs;
     if (decoded.notes.first_not_link_local) ++counters_.first_not_link_local;
+    note_hmac(decoded);
     if (decoded.notes.address_list_differs) {
         ++counters_.address_list_differs;
         world_.log(LogLevel::Warning,
@@ -346,6 +361,27 @@ void Instance::note(const Decoded& decoded) {
                                seconds(decoded.advert.interval),
                                seconds(settings_.policy.advert_interval)),
                    settings_.name + "/interval_differs");
+    }
+}
+
+void Instance::note_hmac(const Decoded& decoded) {
+    const auto say = [&](std::string_view what, const char* key) {
+        world_.log(LogLevel::Warning,
+                   fmt::format(
+                       "({}) advert from {}: {}", settings_.name, decoded.source.to_string(), what),
+                   settings_.name + key);
+    };
+    if (decoded.notes.hmac_missing) {
+        ++counters_.hmac_missing_accepted;
+        say("it has no auth_hmac trailer; mode enforce would drop it", "/hmac_missing_accepted");
+    }
+    if (decoded.notes.hmac_clock_skew) {
+        ++counters_.hmac_clock_skew;
+        say(fmt::format("its clock differs from ours by {} s, of the {} s that time_window allows; "
+                        "set both by NTP",
+                        hmac_skew(decoded.hmac->sequence, world_.unix_time()),
+                        settings_.hmac->window),
+            "/hmac_clock_skew");
     }
 }
 
@@ -525,6 +561,7 @@ void Instance::reconfigure(InstanceSettings settings, TimePoint now) {
     settings_.policy.grouped = old.policy.grouped;
     settings_.policy.primary = old.policy.primary;
     advertised_ = advertised();
+    hmac_replay_.resize(std::max(kHmacSenders, settings_.peers.size()));
     // The advert first: nothing that follows may make it late.
     deliver(PolicyChanged{}, now);
     if (settings_.garp_extra_interval != old.garp_extra_interval) restart_extra_garp(now);
@@ -579,7 +616,9 @@ ipc::InstanceReport Instance::report() const {
                      {"checksum_form_differs", counters_.checksum_form_differs},
                      {"first_not_link_local", counters_.first_not_link_local},
                      {"address_list_differs", counters_.address_list_differs},
-                     {"interval_differs", counters_.interval_differs}}};
+                     {"interval_differs", counters_.interval_differs},
+                     {"hmac_missing_accepted", counters_.hmac_missing_accepted},
+                     {"hmac_clock_skew", counters_.hmac_clock_skew}}};
     for (const Vip& vip : settings_.vips) report.vips.push_back(vip.prefix.to_string());
     for (const Reject reason : kRejects)
         report.counters.push_back({std::string(counter_name(reason)),

@@ -86,6 +86,8 @@ class Instance {
     void restart_extra_garp(TimePoint now);
     void restore_vips(TimePoint now);
     void note(const Decoded& decoded);
+    void note_hmac(const Decoded& decoded);
+    const HmacKey* next_hmac();
     void reject(Reject reason, const IpAddress& source);
     void use_port(std::string& fault);
     void leave_port();
@@ -121,6 +123,8 @@ class Instance {
     Announcer::Client announcing_;
     /// The highest seen or sent: a new master goes on where the old one has stopped (keepalived).
     std::optional<std::uint32_t> ah_sequence_;
+    std::uint64_t hmac_sequence_ = 0;  ///< the last sent; 0: none
+    HmacReplay hmac_replay_;
     std::uint64_t heard_ns_ = 0;  ///< the last advert taken
     std::uint8_t heard_priority_ = 0;
 
@@ -137,6 +141,8 @@ class Instance {
         std::uint64_t first_not_link_local = 0;
         std::uint64_t address_list_differs = 0;
         std::uint64_t interval_differs = 0;
+        std::uint64_t hmac_missing_accepted = 0;
+        std::uint64_t hmac_clock_skew = 0;
         std::array<std::uint64_t, kRejects.size()> rejected{};
     } counters_;
     bool keeps_vips_ = false;  ///< at the end

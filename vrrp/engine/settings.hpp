@@ -86,7 +86,8 @@ struct InstanceSettings {
     Family family = Family::V4;  ///< of the adverts and of the VIPs that they name
     Policy policy;               ///< `grouped` and `primary` are filled in by the engine
     std::optional<AuthPass> auth;
-    bool ah = false;   ///< `auth` is the key of an authentication header
+    bool ah = false;                   ///< `auth` is the key of an authentication header
+    std::optional<HmacSettings> hmac;  ///< instead of `auth`
     IpAddress source;  ///< mcast_src_ip or unicast_src_ip; none: the interface's first
     IpAddress group;   ///< multicast group; none: unicast to `peers`
     std::vector<UnicastPeer> peers;  ///< unicast only

@@ -49,6 +49,8 @@ struct World {
     Routing* routing = nullptr;
     /// CLOCK_MONOTONIC, for the moments that are measured; decisions take the time they are given.
     std::function<TimePoint()> clock;
+    /// Time since 1970, for auth_hmac alone. Absent: 1970, and nobody believes us.
+    std::function<Nanos()> wall_clock{};
     Announcer announcer{transport, clock};
     std::uint32_t ah_sequence = 0;  ///< where new instances begin
     /// The interfaces as of the last refresh.
@@ -69,6 +71,7 @@ struct World {
             if (link.index == ifindex) return &link;
         return nullptr;
     }
+    Nanos unix_time() const { return wall_clock ? wall_clock() : Nanos(0); }
     void log(LogLevel level, std::string text, std::string rate_key = {}) {
         lines.push_back({level, std::move(text), std::move(rate_key)});
     }

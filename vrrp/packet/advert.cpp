@@ -4,6 +4,7 @@
 #include "vrrp/packet/checksum.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace vipd::vrrp {
 
@@ -119,6 +120,46 @@ std::optional<Reject> check_ah(const Envelope& envelope, const Expected& expecte
     return std::nullopt;
 }
 
+// Cheap things first, as keepalived does: only what may be fresh is worth a digest.
+std::optional<Reject> check_hmac(const HmacExpected& expected,
+                                 const Envelope& envelope,
+                                 const HmacTrailer& trailer) {
+    const HmacSettings& settings = *expected.settings;
+    if (trailer.type != kHmacSha256 || trailer.reserved != 0) return Reject::HmacMalformed;
+    const std::int64_t skew = hmac_skew(trailer.sequence, expected.unix_time);
+    if (!settings.monotonic && std::abs(skew) > std::int64_t{settings.window})
+        return Reject::HmacStale;
+    const HmacKey* key = settings.find(trailer.key);
+    if (key == nullptr) return Reject::HmacUnknownKey;
+    if (!equal_in_constant_time(trailer.hmac, hmac_of(*key, envelope.source, envelope.payload)))
+        return Reject::HmacFailure;
+    if (expected.replay != nullptr &&
+        !expected.replay->is_new(settings, envelope.source, trailer.sequence, expected.unix_time))
+        return Reject::HmacReplay;
+    return std::nullopt;
+}
+
+/// The trailer that is there, or none where the mode allows it.
+tl::expected<std::optional<HmacTrailer>, Reject> take_hmac(const Expected& expected,
+                                                           const Envelope& envelope,
+                                                           bool present,
+                                                           Notes& notes) {
+    if (!expected.hmac) return std::nullopt;
+    const HmacSettings& settings = *expected.hmac->settings;
+    if (!present) {
+        if (settings.mode == HmacSettings::Mode::Enforce)
+            return tl::unexpected(Reject::HmacMissing);
+        notes.hmac_missing = true;
+        return std::nullopt;
+    }
+    const HmacTrailer trailer = read_hmac_trailer(envelope.payload.last(kHmacTrailer));
+    if (const auto reason = check_hmac(*expected.hmac, envelope, trailer))
+        return tl::unexpected(*reason);
+    const std::int64_t skew = hmac_skew(trailer.sequence, expected.hmac->unix_time);
+    notes.hmac_clock_skew = !settings.monotonic && std::abs(skew) > settings.window / 2;
+    return trailer;
+}
+
 tl::expected<Envelope, Reject> open_v4(std::span<const std::uint8_t> datagram) {
     if (datagram.size() < kIpHeader) return tl::unexpected(Reject::IpHeader);
     const std::size_t header = static_cast<std::size_t>(datagram[0] & 0x0f) * 4;
@@ -194,7 +235,9 @@ tl::expected<Decoded, Reject> check(const Envelope& envelope, const Expected& ex
     const bool v4 = envelope.source.is_v4();
     const std::size_t width = v4 ? 4 : 16;
     const std::size_t body = kFixed + count * width;
-    if ((version == 2 && bytes.size() != body + kAuth) || (version == 3 && bytes.size() != body))
+    const std::size_t message = body + (version == 2 ? kAuth : 0);
+    const bool with_hmac = expected.hmac && bytes.size() == message + kHmacTrailer;
+    if ((version == 2 || version == 3) && bytes.size() != message && !with_hmac)
         return tl::unexpected(Reject::Length);
     // RFC 3768 is for IPv4 alone.
     if (version != expected.version || (version == 2 && !v4))
@@ -203,11 +246,13 @@ tl::expected<Decoded, Reject> check(const Envelope& envelope, const Expected& ex
     if (bytes[1] != expected.vrid || bytes[1] == 0) return tl::unexpected(Reject::Vrid);
 
     Decoded result;
-    const std::uint32_t sum = checksum_add(bytes);
+    // The kernel's checksum of IPv6 covers the trailer, too.
+    const auto summed = v4 && with_hmac ? bytes.first(message) : bytes;
+    const std::uint32_t sum = checksum_add(summed);
     if (version == 2) {
         if (checksum_finish(sum) != 0) return tl::unexpected(Reject::Checksum);
     } else {
-        const auto pseudo = pseudo_header(envelope.source, envelope.destination, bytes.size());
+        const auto pseudo = pseudo_header(envelope.source, envelope.destination, summed.size());
         const bool with = checksum_finish(sum + pseudo) == 0;
         const bool without = v4 && checksum_finish(sum) == 0;
         if (!with && !without) return tl::unexpected(Reject::Checksum);
@@ -229,6 +274,10 @@ tl::expected<Decoded, Reject> check(const Envelope& envelope, const Expected& ex
         if (expected.auth && !equal_in_constant_time(bytes.subspan(body, kAuth), *expected.auth))
             return tl::unexpected(Reject::AuthFailure);
     }
+
+    auto trailer = take_hmac(expected, envelope, with_hmac, result.notes);
+    if (!trailer) return tl::unexpected(trailer.error());
+    result.hmac = *trailer;
 
     const auto list = bytes.subspan(kFixed, count * width);
     if (expected.address_check != Expected::AddressCheck::Skip &&

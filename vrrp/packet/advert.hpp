@@ -5,6 +5,7 @@
 #pragma once
 
 #include "vrrp/packet/ah.hpp"
+#include "vrrp/packet/hmac.hpp"
 #include "vrrp/packet/reject.hpp"
 
 #include <vipd/address.hpp>
@@ -23,8 +24,8 @@ namespace vipd::vrrp {
 inline constexpr std::uint8_t kProtocolVrrp = 112;
 inline constexpr std::uint8_t kOwnerPriority = 255;
 inline constexpr std::uint8_t kResignPriority = 0;
-/// IPv6 header, fixed part, 255 addresses: no advert is larger, with or without authentication.
-inline constexpr std::size_t kMaxAdvert = 40 + 8 + 255 * 16;
+/// IPv6 header, fixed part, 255 addresses, HMAC: no advert is larger.
+inline constexpr std::size_t kMaxAdvert = 40 + 8 + 255 * 16 + kHmacTrailer;
 
 /// The password as it stands in the packet: 8 bytes, zero-padded (RFC 2338, 5.3.6.2).
 using AuthPass = std::array<std::uint8_t, 8>;
@@ -52,6 +53,8 @@ struct Notes {
     bool address_list_differs = false;
     bool interval_differs = false;      ///< v3: adopted while backup
     bool first_not_link_local = false;  ///< IPv6, RFC 9568 5.2.9
+    bool hmac_missing = false;          ///< and our mode takes that
+    bool hmac_clock_skew = false;       ///< more than half of the window
     bool operator==(const Notes&) const = default;
 };
 
@@ -87,6 +90,13 @@ struct AhExpected {
     std::optional<std::uint32_t> last_sequence;
 };
 
+/// The trailer of auth_hmac: by these settings, later than what `replay` knows, at this time.
+struct HmacExpected {
+    const HmacSettings* settings = nullptr;  ///< never null
+    const HmacReplay* replay = nullptr;      ///< absent: nobody has been heard of
+    Nanos unix_time{0};
+};
+
 /// What an instance expects of the adverts that it accepts.
 struct Expected {
     std::uint8_t version = 2;
@@ -99,7 +109,8 @@ struct Expected {
     std::span<const IpAddress> addresses;
     bool plain_checksum = false;  ///< what we send ourselves; both are accepted
     enum class AddressCheck : std::uint8_t { Skip, Note, Drop } address_check = AddressCheck::Note;
-    std::optional<AhExpected> ah{};  ///< instead of `auth`
+    std::optional<AhExpected> ah{};      ///< instead of `auth`
+    std::optional<HmacExpected> hmac{};  ///< without `auth` and `ah`
 };
 
 struct Decoded {
@@ -107,6 +118,7 @@ struct Decoded {
     IpAddress source;
     Notes notes;
     std::uint32_t ah_sequence = 0;
+    std::optional<HmacTrailer> hmac;  ///< verified
 };
 
 /// Looks at the IPv4 or IPv6 header (with options or extension headers; padding after the datagram

@@ -43,6 +43,16 @@ namespace vipd::vrrp {
     X(AuthType, "auth_type", "authentication type differs: set the same auth_type on both routers")\
     X(AuthFailure, "auth_failure",                                                                 \
       "received an invalid passwd! Set the same auth_pass on both routers (its first 8 characters count)") \
+    X(HmacMissing, "hmac_missing",                                                                 \
+      "it has no auth_hmac trailer: configure auth_hmac on both routers, or mode permissive until then") \
+    X(HmacMalformed, "hmac_malformed", "malformed auth_hmac trailer")                              \
+    X(HmacStale, "hmac_stale",                                                                     \
+      "its auth_hmac trailer's time is outside of time_window: replayed, or the clocks differ; set both by NTP") \
+    X(HmacUnknownKey, "hmac_unknown_key",                                                          \
+      "its auth_hmac trailer is made with a key whose number is not configured here")              \
+    X(HmacFailure, "hmac_failure",                                                                 \
+      "its auth_hmac trailer is not made with our key: set the same on both routers")              \
+    X(HmacReplay, "hmac_replay", "its auth_hmac trailer has been used already")                    \
     X(AddressList, "address_list",                                                                 \
       "its virtual addresses differ from ours: set the same virtual_ipaddress list on both routers")
 // clang-format on

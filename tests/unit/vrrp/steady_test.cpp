@@ -86,6 +86,7 @@ struct Kind {
     bool pass = false;
     bool ah = false;
     bool unicast = false;
+    bool hmac = false;
 };
 void PrintTo(const Kind& kind, std::ostream* out) {
     *out << kind.name;
@@ -110,6 +111,8 @@ class VrrpSteady : public testing::TestWithParam<Kind>, protected Observer {
         settings.policy.advert_interval = interval();
         if (GetParam().pass || GetParam().ah) settings.auth = make_auth_pass("secret12");
         settings.ah = GetParam().ah;
+        if (GetParam().hmac) settings.hmac = {.keys = {hmac_key()}, .active = 1, .window = 60};
+        engine.set_wall_clock([this] { return now.time_since_epoch(); });
         if (GetParam().unicast)
             settings.peers = {{ip("10.9.0.1")}, {ip("10.9.0.3")}};
         else
@@ -122,6 +125,7 @@ class VrrpSteady : public testing::TestWithParam<Kind>, protected Observer {
         engine.configure({{settings}, {}}, now);
         engine.start(now);
     }
+    static HmacKey hmac_key() { return {1, std::span(kAddresses6.front().bytes())}; }
     static Nanos interval() { return GetParam().version == 3 ? Nanos(Millis(100)) : Seconds(1); }
     Bytes advert(std::uint8_t priority) {
         Raw raw = GetParam().v6 ? raw_v6() : Raw{};
@@ -133,6 +137,12 @@ class VrrpSteady : public testing::TestWithParam<Kind>, protected Observer {
         raw.auth_type = GetParam().ah ? 2 : GetParam().pass ? 1 : 0;
         if (raw.version == 2 && !GetParam().pass) raw.auth.assign(8, 0);
         const Bytes bytes = raw.bytes();
+        if (GetParam().hmac) {
+            Bytes with = bytes;
+            add_hmac(
+                with, hmac_key(), hmac_sequence(now.time_since_epoch() + interval() * sequence++));
+            return with;
+        }
         return GetParam().ah ? add_ah(bytes, make_auth_pass("secret12"), ++sequence) : bytes;
     }
     void pass(Nanos time) {
@@ -191,15 +201,19 @@ TEST_P(VrrpSteady, AMasterAllocatesNothing) {
     EXPECT_EQ(lines, 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds,
-                         VrrpSteady,
-                         testing::Values(Kind{.name = "v2", .version = 2},
-                                         Kind{.name = "pass", .version = 2, .pass = true},
-                                         Kind{.name = "ah", .version = 2, .ah = true},
-                                         Kind{.name = "v3", .version = 3},
-                                         Kind{.name = "unicast", .version = 3, .unicast = true},
-                                         Kind{.name = "v6", .version = 3, .v6 = true}),
-                         [](const auto& one) { return std::string(one.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Kinds,
+    VrrpSteady,
+    testing::Values(Kind{.name = "v2", .version = 2},
+                    Kind{.name = "pass", .version = 2, .pass = true},
+                    Kind{.name = "ah", .version = 2, .ah = true},
+                    Kind{.name = "v3", .version = 3},
+                    Kind{.name = "unicast", .version = 3, .unicast = true},
+                    Kind{.name = "v6", .version = 3, .v6 = true},
+                    Kind{.name = "hmac", .version = 3, .hmac = true},
+                    Kind{.name = "hmac_v2", .version = 2, .hmac = true},
+                    Kind{.name = "hmac_v6", .version = 3, .v6 = true, .hmac = true}),
+    [](const auto& one) { return std::string(one.param.name); });
 
 /// Counts the frames of one kind.
 class FrameTransport final : public Transport {
