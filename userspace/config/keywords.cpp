@@ -168,7 +168,7 @@ std::vector<Keyword> table() {
         block("track_bfd", kVrrpOrGroup, List),
         block("virtual_routes", kVrrp, List),
         block("virtual_rules", kVrrp, List),
-        block("auth_hmac", kVrrp, AuthHmac, 0, NotYet),
+        block("auth_hmac", kVrrp, AuthHmac),
 
         // ---- vrrp_script and the other trackers
         script("script", in(VrrpScript)),
@@ -183,7 +183,7 @@ std::vector<Keyword> table() {
         value("weight", in(FileCheck), Done, 1, 2),
         {"init_file", in(TrackFile), Done, None, 0, 2},
         {"process", in(TrackProcess), Done, None, 1, kAny, true},
-        {"key", in(AuthHmac), NotYet, None, 2, 2, false, true},
+        {"key", in(AuthHmac), Done, None, 2, 2, false, true},
         value("garp_extra_if", kVrrp, Done, 1, 2),
         value("vmac_garp_intvl", kVrrp, Done, 1, 2),
         block("group", in(TrackGroup), List),
@@ -369,7 +369,7 @@ std::vector<Keyword> table() {
     single(NotYet, kVrrp, "kernel_rx_buf_size");
     any(Done, kVrrp, "use_vmac", "use_ipvlan");
     flags(Done, in(SyncGroup), "sync_group_tracking_weight");
-    single(NotYet, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");
+    single(Done, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");
     single(Done, in(TrackFile), "file");
     flags(Done, in(TrackProcess), "param_match", "full_command");
     single(Done, in(TrackProcess),

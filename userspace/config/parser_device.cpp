@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace vipd::config {
 
@@ -54,6 +55,73 @@ bool read_link_group(Parsing& parsing,
     if (const auto group = read_number(parsing.reporter, line.value(++at), 0, kMaxNumber))
         device.group = static_cast<std::uint32_t>(*group);
     return true;
+}
+
+constexpr std::size_t kMinKey = 32;
+constexpr std::size_t kMaxKey = 64;
+
+/// The key that a `hex:` line or any other text stands for.
+std::optional<std::string> key_bytes(std::string_view text) {
+    if (!text.starts_with("hex:")) return std::string(text);
+    const auto bytes = parse_hex(text.substr(4));
+    if (!bytes) return std::nullopt;
+    return std::string(bytes->begin(), bytes->end());
+}
+
+/// Makes a key of what is written; false: it was reported. All is said of the block's line: that
+/// of the key holds a secret, and a diagnostic shows its line.
+bool read_key(Parsing& parsing, const Word& block, HmacAuth::Key& key) {
+    Reporter& reporter = parsing.reporter;
+    std::string text = key.secret;
+    if (text.starts_with("file:")) {
+        if (!parsing.environment.sources.key_file) return true;
+        const std::string path = text.substr(5);
+        const KeyFile file = parsing.environment.sources.key_file(path);
+        if (!file.problem.empty()) {
+            reporter.error(block,
+                           fmt::format("key {}: {}: {}; ignored", key.id, path, file.problem));
+            return false;
+        }
+        if (file.open_to_all)
+            reporter.complaint(
+                block, fmt::format("key {}: {} can be read by others", key.id, path), "chmod 600");
+        text = file.text.substr(0, file.text.find_last_not_of(" \t\r\n") + 1);
+    }
+    auto bytes = key_bytes(text);
+    if (!bytes) {
+        reporter.error(block, fmt::format("key {} is no hexadecimal number; ignored", key.id));
+        return false;
+    }
+    if (bytes->size() < kMinKey || bytes->size() > kMaxKey) {
+        reporter.error(
+            block,
+            fmt::format("key {} has {} bytes; ignored", key.id, bytes->size()),
+            fmt::format(
+                "{} to {} are allowed; make one with: openssl rand -hex 32", kMinKey, kMaxKey));
+        return false;
+    }
+    key.bytes = std::move(*bytes);
+    return true;
+}
+
+void read_key_line(Parsing& parsing, HmacAuth& auth, const Word& block, const Statement& line) {
+    std::uint8_t id = 0;
+    const std::string& number = line.value().text;
+    const auto [stop, problem] = std::from_chars(number.data(), number.data() + number.size(), id);
+    if (problem != std::errc() || stop != number.data() + number.size() || id == 0) {
+        parsing.reporter.error(
+            block,
+            fmt::format("line {}: a key has a number of 1 to 255; ignored", line.head().line));
+        return;
+    }
+    if (std::ranges::find(auth.keys, id, &HmacAuth::Key::id) != auth.keys.end()) {
+        parsing.reporter.error(block, fmt::format("key {} stands here twice; ignored", id));
+        return;
+    }
+    if (line.values() < 2) return;
+    HmacAuth::Key key{
+        .id = id, .secret = line.value(1).text, .at = parsing.reporter.at(line.value())};
+    if (read_key(parsing, block, key)) auth.keys.push_back(std::move(key));
 }
 
 }  // namespace
@@ -107,17 +175,9 @@ void parse_auth_hmac(Parsing& parsing, VrrpInstance& instance, const Statement& 
     for (const auto& line : block.body) {
         const std::string_view name = line.head().text;
         if (name == "key") {
-            const auto id = read_number(reporter, line.value(), 0, 255);
-            const bool again =
-                id && std::ranges::any_of(auth.keys, [&](auto& k) { return k.id == *id; });
-            if (again)
-                reporter.error(line.value(), fmt::format("key {} stands here twice; ignored", *id));
-            else if (id && line.values() > 1)
-                auth.keys.push_back({static_cast<std::uint8_t>(*id),
-                                     line.value(1).text,
-                                     reporter.at(line.value())});
+            read_key_line(parsing, auth, block.head(), line);
         } else if (name == "active_key") {
-            number(&HmacAuth::active_key, 0, 255)(parsing, auth, line);
+            number(&HmacAuth::active_key, 1, 255)(parsing, auth, line);
         } else if (name == "time_window") {
             number(&HmacAuth::time_window, 1, 300)(parsing, auth, line);
         } else if (name == "anti_replay") {

@@ -115,8 +115,19 @@ void settle_preemption(Parsing& parsing, VrrpInstance& instance) {
 }
 
 void settle_authentication(Parsing& parsing, VrrpInstance& instance) {
+    using Mode = HmacAuth::Mode;
+    if (instance.auth_hmac && *instance.strict && *instance.auth_hmac->mode != Mode::Enforce) {
+        complain(parsing,
+                 instance.auth_hmac->mode,
+                 "strict mode wants mode enforce of auth_hmac; it is used");
+        instance.auth_hmac->mode.value = Mode::Enforce;
+    }
     if (instance.auth_pass.value.empty()) return;
-    if (*instance.version == 3)
+    if (instance.auth_hmac)
+        complain(parsing,
+                 instance.auth_pass,
+                 "authentication does not go with auth_hmac; it is not used");
+    else if (*instance.version == 3)
         complain(parsing,
                  instance.auth_pass,
                  "VRRP version 3 has no authentication (RFC 5798); it is not used");

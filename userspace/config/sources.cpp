@@ -5,7 +5,7 @@ namespace vipd::config {
 
 namespace {
 
-constexpr std::string_view kMagic = "vipd configuration 1\n";
+constexpr std::string_view kMagic = "vipd configuration 2\n";
 
 void put(std::string& out, std::uint64_t number) {
     for (unsigned shift = 0; shift < 64; shift += 8)
@@ -78,6 +78,10 @@ Sources Record::listen(Sources sources) {
         heard.variable = [this, ask = std::move(sources.variable)](const std::string& name) {
             return variables_.emplace_back(ask(name));
         };
+    if (sources.key_file)
+        heard.key_file = [this, ask = std::move(sources.key_file)](const std::string& path) {
+            return key_files_.emplace_back(ask(path));
+        };
     return heard;
 }
 
@@ -92,6 +96,9 @@ Sources Record::replay() const {
     };
     sources.variable = [answers = variables_, at = std::size_t{0}](const std::string&) mutable {
         return at < answers.size() ? answers[at++] : std::nullopt;
+    };
+    sources.key_file = [answers = key_files_, at = std::size_t{0}](const std::string&) mutable {
+        return at < answers.size() ? answers[at++] : KeyFile{.text = {}, .problem = "not recorded"};
     };
     return sources;
 }
@@ -118,6 +125,12 @@ std::string Record::encode() const {
     for (const auto& variable : variables_) {
         put(out, variable ? 1 : 0);
         put(out, variable.value_or(""));
+    }
+    put(out, key_files_.size());
+    for (const auto& file : key_files_) {
+        put(out, file.text);
+        put(out, file.problem);
+        put(out, file.open_to_all ? 1 : 0);
     }
     return out;
 }
@@ -147,6 +160,13 @@ std::optional<Record> Record::decode(std::string_view bytes) {
         const bool set = from.number() != 0;
         std::string value = from.text();
         record.variables_.push_back(set ? std::optional(std::move(value)) : std::nullopt);
+    }
+    for (std::uint64_t left = from.count(); left > 0 && from.ok(); --left) {
+        KeyFile file;
+        file.text = from.text();
+        file.problem = from.text();
+        file.open_to_all = from.number() != 0;
+        record.key_files_.push_back(std::move(file));
     }
     if (!from.done()) return std::nullopt;
     return record;

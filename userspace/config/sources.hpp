@@ -27,11 +27,20 @@ struct IncludeAnswer {
     bool wildcards = false;              ///< the pattern has any of * ? [
 };
 
+/// A file that holds a key.
+struct KeyFile {
+    std::string text;
+    std::string problem;       ///< why there is no text; empty: there is
+    bool open_to_all = false;  ///< its group or everybody may read it
+};
+
 struct Sources {
     /// The files of a pattern; a relative one begins at `directory`. Absent: include is an error.
     std::function<IncludeAnswer(const std::string& pattern, const std::string& directory)> include;
     /// ${_ENV NAME}. Absent: no variable is set.
     std::function<std::optional<std::string>(const std::string& name)> variable;
+    /// The file of `key ID file:PATH`. Absent: keys in files are left empty.
+    std::function<KeyFile(const std::string& path)> key_file;
     /// What plain `include` insists on: one of "rmwb" (readable, match, wildcard, brace) each.
     std::string include_check;
     /// Where ${_RANDOM} begins.
@@ -64,6 +73,7 @@ class Record {
     std::uint32_t seed_ = 0;
     std::vector<IncludeAnswer> includes_;
     std::vector<std::optional<std::string>> variables_;
+    std::vector<KeyFile> key_files_;
 };
 
 }  // namespace vipd::config

@@ -59,8 +59,9 @@ struct VirtualDevice {
 struct HmacAuth {
     struct Key {
         std::uint8_t id = 0;
-        std::string secret;  ///< as written: hex:..., file:... or the text itself
-        Location at;
+        std::string secret;   ///< as written: hex:..., file:... or the text itself
+        std::string bytes{};  ///< the key; empty: its file was not looked at
+        Location at{};
         bool operator==(const Key&) const = default;
     };
     std::vector<Key> keys;

@@ -28,6 +28,7 @@ namespace vipd::control {
 namespace {
 
 constexpr std::size_t kMaxAlternatives = 1000;
+constexpr std::size_t kMaxKeyFile = 4096;
 
 bool is_executable_file(const std::string& path) {
     struct stat info{};
@@ -66,6 +67,23 @@ config::IncludedFile included_file(const std::string& path) {
         file.problem = "it is executable";
     if (!file.problem.empty()) return file;
     auto text = read_file(path, kMaxConfigBytes);
+    if (text)
+        file.text = std::move(*text);
+    else
+        file.problem = text.error().message;
+    return file;
+}
+
+config::KeyFile key_file(const std::string& path) {
+    config::KeyFile file;
+    struct stat info{};
+    if (::stat(path.c_str(), &info) < 0)
+        file.problem = std::strerror(errno);
+    else if (!S_ISREG(info.st_mode))
+        file.problem = "not a regular file";
+    if (!file.problem.empty()) return file;
+    file.open_to_all = (info.st_mode & (S_IRGRP | S_IROTH)) != 0;
+    auto text = read_file(path, kMaxKeyFile);
     if (text)
         file.text = std::move(*text);
     else
@@ -144,6 +162,7 @@ config::Environment host_environment(const std::string& config_id) {
         const char* value = ::secure_getenv(name.c_str());
         return value != nullptr ? std::optional<std::string>(value) : std::nullopt;
     };
+    environment.sources.key_file = key_file;
     environment.sources.seed = std::random_device()();
     std::array<char, 256> hostname{};
     if (::gethostname(hostname.data(), hostname.size() - 1) == 0)

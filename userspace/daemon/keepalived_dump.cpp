@@ -51,6 +51,16 @@ constexpr std::array kFigures{
     Figure{"pri_zero_sent", "Priority Zero", "Sent", {"priority_zero_tx"}},
 };
 
+/// Those of keepalived 2.4.1 with auth_hmac; others have never heard of them.
+constexpr std::array kHmacFigures{
+    Figure{"auth_ext_missing", "", "", {"hmac_missing"}},
+    Figure{"auth_ext_malformed", "", "", {"hmac_malformed"}},
+    Figure{"auth_ext_unknown_key", "", "", {"hmac_unknown_key"}},
+    Figure{"auth_ext_invalid_hmac", "", "", {"hmac_failure"}},
+    Figure{"auth_ext_stale", "", "", {"hmac_stale"}},
+    Figure{"auth_ext_replay", "", "", {"hmac_replay"}},
+};
+
 /// The order of the JSON members, which is not that of the text.
 constexpr std::array<std::string_view, kFigures.size()> kJsonOrder{"advert_rcvd",
                                                                    "advert_sent",
@@ -307,6 +317,10 @@ std::string keepalived_json(const config::Config& config,
                 if (figure.json == name)
                     stats[std::string(name)] =
                         known != nullptr ? value_of(figure, known->report, base) : 0;
+        if (instance.auth_hmac)
+            for (const auto& figure : kHmacFigures)
+                stats[std::string(figure.json)] =
+                    known != nullptr ? value_of(figure, known->report, base) : 0;
         instances.push_back({{"data", instance_data(instance, status, known, device, smtp_default)},
                              {"stats", std::move(stats)}});
     }

@@ -217,6 +217,11 @@ Result<> VrrpRole::open(Fd channel) {
     if (!routing) return fail(std::move(routing.error()));
     routing_ = std::move(*routing);
     engine_->set_routing(*routing_);
+    engine_->set_wall_clock([] {
+        timespec now{};
+        ::clock_gettime(CLOCK_REALTIME, &now);
+        return Seconds(now.tv_sec) + Nanos(now.tv_nsec);
+    });
 
     if (auto bfd = open_bfd(); !bfd) return bfd;
 

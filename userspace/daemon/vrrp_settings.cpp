@@ -151,6 +151,30 @@ void add_way(const config::GlobalDefs& global,
     to.group = config::multicast_group(global, from, to.family == Family::V6);
 }
 
+/// keepalived: three adverts, and at least 5 s, unless it is said.
+constexpr std::uint32_t kLeastWindow = 5;
+constexpr std::uint32_t kLargestWindow = 300;
+
+std::optional<vrrp::HmacSettings> hmac_of(const config::VrrpInstance& from) {
+    if (!from.auth_hmac) return std::nullopt;
+    const config::HmacAuth& auth = *from.auth_hmac;
+    vrrp::HmacSettings to{.keys = {}, .active = *auth.active_key, .monotonic = *auth.monotonic};
+    for (const auto& key : auth.keys)
+        if (!key.bytes.empty())
+            to.keys.emplace_back(key.id,
+                                 std::span(reinterpret_cast<const std::uint8_t*>(key.bytes.data()),
+                                           key.bytes.size()));
+    const auto adverts = std::chrono::ceil<Seconds>(3 * advert_interval(from)).count();
+    to.window = *auth.time_window > 0
+                    ? *auth.time_window
+                    : std::clamp(static_cast<std::uint32_t>(adverts), kLeastWindow, kLargestWindow);
+    using Mode = config::HmacAuth::Mode;
+    to.mode = *auth.mode == Mode::Enforce      ? vrrp::HmacSettings::Mode::Enforce
+              : *auth.mode == Mode::Permissive ? vrrp::HmacSettings::Mode::Permissive
+                                               : vrrp::HmacSettings::Mode::ReceiveOnly;
+    return to;
+}
+
 void add_vips(const config::VrrpInstance& from,
               const std::vector<config::MadeDevice>& devices,
               vrrp::InstanceSettings& to) {
@@ -184,6 +208,7 @@ vrrp::InstanceSettings to_instance(const config::Config& config,
         to.auth = vrrp::make_auth_pass(*from.auth_pass);
         to.ah = *from.auth_ah;
     }
+    to.hmac = hmac_of(from);
     add_way(config.global, from, to);
     to.plain_checksum = *from.v3_checksum_as_v2;
     add_vips(from, devices, to);

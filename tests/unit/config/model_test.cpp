@@ -72,8 +72,8 @@ vmac_xmit_base
 accept
 mcast_dst_ip 224.0.0.99
 auth_hmac {
-key 1 hex:00112233
-key 2 secret
+key 1 hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+key 2 a_secret_of_33_characters_or_more
 active_key 2
 time_window 9
 mode permissive
@@ -97,6 +97,9 @@ smtp_alert)"));
     EXPECT_EQ(vi.device.group, 7U);
     EXPECT_TRUE(*vi.vmac_xmit_base);
     ASSERT_EQ(vi.auth_hmac->keys.size(), 2U);
+    EXPECT_EQ(vi.auth_hmac->keys[0].bytes.size(), 32U);
+    EXPECT_EQ(vi.auth_hmac->keys[0].bytes.back(), 0x1f);
+    EXPECT_EQ(vi.auth_hmac->keys[1].bytes, "a_secret_of_33_characters_or_more");
     EXPECT_EQ(*vi.auth_hmac->active_key, 2);
     EXPECT_EQ(*vi.auth_hmac->mode, HmacAuth::Mode::Permissive);
     EXPECT_EQ(vi.track_files.at(0).weight, -3);

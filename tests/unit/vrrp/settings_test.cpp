@@ -178,6 +178,31 @@ TEST(VrrpSettings, OptionsOfTheElectionReachThePolicy) {
     EXPECT_EQ(one.group, ip("224.0.0.99"));
 }
 
+TEST(VrrpSettings, AuthHmacHasAWindowOfThreeAdvertsAndItsKeys) {
+    using Mode = vrrp::HmacSettings::Mode;
+    const std::string keys =
+        " auth_hmac {\n key 3 thirty-two_characters_of_secret.1\n"
+        " key 7 another_one_of_thirty_characters.1\n";
+    const auto one = only(keys + " }");
+    ASSERT_TRUE(one.hmac);
+    EXPECT_EQ(one.hmac->keys.size(), 2U);
+    EXPECT_EQ(one.hmac->active, 3);
+    EXPECT_NE(one.hmac->find(7), nullptr);
+    EXPECT_EQ(one.hmac->find(1), nullptr);
+    EXPECT_EQ(one.hmac->window, 5U);
+    EXPECT_EQ(one.hmac->mode, Mode::Enforce);
+    EXPECT_FALSE(one.hmac->monotonic);
+    EXPECT_EQ(only(" advert_int 4\n" + keys + " }").hmac->window, 12U);
+    EXPECT_EQ(only(" advert_int 255\n" + keys + " }").hmac->window, 300U);
+    const auto other = only(
+        keys + " active_key 7\n time_window 2\n anti_replay monotonic\n mode receive-only\n }");
+    EXPECT_EQ(other.hmac->active, 7);
+    EXPECT_EQ(other.hmac->window, 2U);
+    EXPECT_TRUE(other.hmac->monotonic);
+    EXPECT_EQ(other.hmac->mode, Mode::ReceiveOnly);
+    EXPECT_FALSE(only("").hmac);
+}
+
 TEST(VrrpSettings, StrictModeIsSilentTowardsWeakerMasters) {
     EXPECT_TRUE(only(" strict_mode").policy.lower_prio_no_advert);
     EXPECT_FALSE(only("").policy.lower_prio_no_advert);
