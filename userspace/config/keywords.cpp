@@ -322,7 +322,6 @@ std::vector<Keyword> table() {
         "set_supplementary_groups", "rs_init_notifies",
         "reload_repeat");
     single(NotYet, kGlobal,
-        "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier",
         "reload_time_file", "config_save_dir",
         "iproute_usr_dir", "iproute_etc_dir");
     no_effect("BFD runs in the vrrp process", kGlobal,
@@ -364,9 +363,9 @@ std::vector<Keyword> table() {
         "owner_ignore_adverts", "timer_expired_backup", "thread_timer_expired",
         "promote_secondaries", "accept", "no_accept", "use_vmac_addr", "vmac_xmit_base");
     single(Done, kVrrp, "mcast_dst_ip", "garp_lower_prio_delay", "garp_lower_prio_repeat");
-    flags(NotYet, kVrrp, "old_unicast_checksum");
-    single(Done, kVrrp, "vrf");
-    single(NotYet, kVrrp, "kernel_rx_buf_size");
+    flags(Done, kVrrp, "old_unicast_checksum");
+    single(Done, kVrrp, "vrf", "kernel_rx_buf_size");
+    single(Done, kGlobal, "vrrp_rx_bufs_policy", "vrrp_rx_bufs_multiplier");
     any(Done, kVrrp, "use_vmac", "use_ipvlan");
     flags(Done, in(SyncGroup), "sync_group_tracking_weight");
     single(Done, in(AuthHmac), "active_key", "time_window", "anti_replay", "mode");

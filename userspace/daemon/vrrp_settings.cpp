@@ -5,6 +5,7 @@
 #include "userspace/daemon/routing_settings.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 #include <string_view>
 
@@ -175,6 +176,46 @@ std::optional<vrrp::HmacSettings> hmac_of(const config::VrrpInstance& from) {
     return to;
 }
 
+void add_old_checksum(const config::GlobalDefs& global,
+                      const config::VrrpInstance& from,
+                      vrrp::InstanceSettings& to) {
+    const bool has_it = *from.version == 3 && to.family == Family::V4 && !to.peers.empty();
+    if (!has_it || *from.old_unicast_checksum_never) return;
+    to.checksum_group = config::multicast_group(global, {}, false);
+    to.always_old_checksum = *from.old_unicast_checksum;
+}
+
+/// The length of its advert as keepalived takes it for the receive buffer: IPv6 without header.
+std::uint32_t advert_length(const vrrp::InstanceSettings& of) {
+    const bool v4 = of.family == Family::V4;
+    const auto named = [&](const vrrp::Vip& vip) {
+        return !vip.excluded && vip.prefix.address.family() == of.family;
+    };
+    const auto count = static_cast<std::uint32_t>(std::ranges::count_if(of.vips, named));
+    std::uint32_t length = 8 + count * (v4 ? 4U : 16U);
+    if (v4) length += 20;
+    if (v4 && of.policy.version == 2) length += 8;
+    if (of.ah) length += vrrp::kAhHeader;
+    if (of.hmac && of.hmac->mode != vrrp::HmacSettings::Mode::ReceiveOnly)
+        length += vrrp::kHmacTrailer;
+    return length;
+}
+
+void add_rx_buffer(const config::GlobalDefs& global,
+                   const config::VrrpInstance& from,
+                   vrrp::InstanceSettings& to) {
+    const std::string& policy = *global.rx_bufs_policy;
+    const std::uint32_t times = *global.rx_bufs_multiplier;
+    if (from.kernel_rx_buf_size.set)
+        to.rx_buffer = *from.kernel_rx_buf_size;
+    else if (policy == "MTU")
+        to.rx_buffer_mtus = times;
+    else if (policy == "ADVERT")
+        to.rx_buffer = times * advert_length(to);
+    else
+        std::from_chars(policy.data(), policy.data() + policy.size(), to.rx_buffer);
+}
+
 void add_vips(const config::VrrpInstance& from,
               const std::vector<config::MadeDevice>& devices,
               vrrp::InstanceSettings& to) {
@@ -213,6 +254,8 @@ vrrp::InstanceSettings to_instance(const config::Config& config,
     to.plain_checksum = *from.v3_checksum_as_v2;
     add_vips(from, devices, to);
     if (from.device.address && !to.source) to.source = from.device.address;
+    add_old_checksum(config.global, from, to);
+    add_rx_buffer(config.global, from, to);
     to.routing = routing_items(from.virtual_routes, from.virtual_rules);
     to.dont_track_primary = *from.dont_track_primary;
     to.promote_secondaries = *from.promote_secondaries;

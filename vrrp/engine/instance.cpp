@@ -136,6 +136,8 @@ void Instance::send_advert(std::uint8_t priority) {
     outgoing_.ah = settings_.ah;
     outgoing_.addresses = advertised_;
     outgoing_.plain_checksum = settings_.plain_checksum;
+    outgoing_.checksum_group =
+        settings_.always_old_checksum || old_checksum_ ? settings_.checksum_group : IpAddress();
     const bool within_ah = settings_.ah && settings_.auth;
     if (settings_.ah) ah_sequence_ = ah_sequence_.value_or(world_.ah_sequence) + 1;
     const HmacKey* hmac = next_hmac();
@@ -302,6 +304,7 @@ Expected Instance::expected() const {
             .peers = settings_.peers,
             .addresses = advertised_,
             .plain_checksum = settings_.plain_checksum,
+            .checksum_group = settings_.checksum_group,
             .address_check = settings_.address_check,
             .ah = settings_.ah && settings_.auth
                       ? std::optional(AhExpected{*settings_.auth, ah_sequence_})
@@ -342,6 +345,15 @@ void Instance::reject(Reject reason, const IpAddress& source) {
 void Instance::note(const Decoded& decoded) {
     if (decoded.notes.checksum_form_differs) ++counters_.checksum_form_differs;
     if (decoded.notes.first_not_link_local) ++counters_.first_not_link_local;
+    if (decoded.notes.old_checksum) {
+        ++counters_.old_checksum;
+        if (!std::exchange(old_checksum_, true) && !settings_.always_old_checksum)
+            world_.log(LogLevel::Info,
+                       fmt::format("({}) {} sends the unicast VRRPv3 checksum of old keepalived: "
+                                   "so do we from now on",
+                                   settings_.name,
+                                   decoded.source.to_string()));
+    }
     note_hmac(decoded);
     if (decoded.notes.address_list_differs) {
         ++counters_.address_list_differs;
@@ -451,13 +463,14 @@ void Instance::leave_port() {
 
 // A device with the virtual router's MAC must listen, too: the kernel gives it alone what comes
 // from that MAC, and a copy of what comes from any other.
-void Instance::use_port(std::string& fault) {
+void Instance::use_port(const Link& link, std::string& fault) {
     const Link* device = settings_.device.empty() ? nullptr : world_.find(settings_.device);
     if (!settings_.device.empty() && device == nullptr) return leave_port();
-    const Port port{.ifindex = device != nullptr ? device->index : ifindex_,
+    const Port port{.ifindex = device != nullptr ? device->index : link.index,
                     .family = settings_.family,
                     .protocol = settings_.ah ? kProtocolAh : kProtocolVrrp,
-                    .group = settings_.group};
+                    .group = settings_.group,
+                    .rx_buffer = settings_.rx_buffer + settings_.rx_buffer_mtus * link.mtu};
     if (port_ && *port_ != port) leave_port();
     if (port_) return;
     if (auto opened = world_.transport.open(port); !opened) {
@@ -503,7 +516,7 @@ std::string Instance::look(std::span<const IpAddress> vips,
     for (const DeviceOn& device : settings_.devices)
         if (const Link* made = world_.find(device.link.name); made == nullptr || !made->up)
             fault = fmt::format("its device {} is missing or down", device.link.name);
-    use_port(fault);
+    use_port(*link, fault);
 
     std::vector<Tracked> tracked;
     if (!settings_.dont_track_primary)
@@ -614,6 +627,7 @@ ipc::InstanceReport Instance::report() const {
                      {"release_master", counters_.release_master},
                      {"vip_restored", counters_.vip_restored},
                      {"checksum_form_differs", counters_.checksum_form_differs},
+                     {"old_checksum", counters_.old_checksum},
                      {"first_not_link_local", counters_.first_not_link_local},
                      {"address_list_differs", counters_.address_list_differs},
                      {"interval_differs", counters_.interval_differs},

@@ -89,7 +89,7 @@ class Instance {
     void note_hmac(const Decoded& decoded);
     const HmacKey* next_hmac();
     void reject(Reject reason, const IpAddress& source);
-    void use_port(std::string& fault);
+    void use_port(const Link& link, std::string& fault);
     void leave_port();
     const Link* resolve_interface() const;
     bool holds_source() const;
@@ -125,6 +125,7 @@ class Instance {
     std::optional<std::uint32_t> ah_sequence_;
     std::uint64_t hmac_sequence_ = 0;  ///< the last sent; 0: none
     HmacReplay hmac_replay_;
+    bool old_checksum_ = false;   ///< a peer has sent it: so do we (keepalived)
     std::uint64_t heard_ns_ = 0;  ///< the last advert taken
     std::uint8_t heard_priority_ = 0;
 
@@ -138,6 +139,7 @@ class Instance {
         std::uint64_t release_master = 0;
         std::uint64_t vip_restored = 0;
         std::uint64_t checksum_form_differs = 0;
+        std::uint64_t old_checksum = 0;
         std::uint64_t first_not_link_local = 0;
         std::uint64_t address_list_differs = 0;
         std::uint64_t interval_differs = 0;

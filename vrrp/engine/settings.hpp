@@ -95,6 +95,12 @@ struct InstanceSettings {
     bool needs_peer = false;      ///< unicast_fault_no_peer, and there is none: in fault
     bool track_source = false;    ///< in fault while no interface has `source`
     bool plain_checksum = false;  ///< see Advert
+    /// Advert::checksum_group, for unicast of version 3 over IPv4: sent once a peer has sent it, or
+    /// always; none: it is never sent nor accepted.
+    IpAddress checksum_group{};
+    bool always_old_checksum = false;
+    std::uint32_t rx_buffer = 0;       ///< bytes for its adverts in the receive buffer
+    std::uint32_t rx_buffer_mtus = 0;  ///< more of them: so often the interface's MTU
     std::vector<Vip> vips;
     std::vector<DeviceOn> devices;  ///< that the VIPs, and `device`, may name
     std::string device;             ///< that adverts go and come by; empty: the interface

@@ -120,6 +120,15 @@ std::optional<Reject> check_ah(const Envelope& envelope, const Expected& expecte
     return std::nullopt;
 }
 
+bool has_old_checksum(const Envelope& envelope,
+                      const Expected& expected,
+                      std::uint32_t sum,
+                      std::size_t size) {
+    if (!expected.checksum_group || !envelope.source.is_v4()) return false;
+    return checksum_finish(sum + pseudo_header(envelope.source, expected.checksum_group, size)) ==
+           0;
+}
+
 // Cheap things first, as keepalived does: only what may be fresh is worth a digest.
 std::optional<Reject> check_hmac(const HmacExpected& expected,
                                  const Envelope& envelope,
@@ -255,7 +264,9 @@ tl::expected<Decoded, Reject> check(const Envelope& envelope, const Expected& ex
         const auto pseudo = pseudo_header(envelope.source, envelope.destination, summed.size());
         const bool with = checksum_finish(sum + pseudo) == 0;
         const bool without = v4 && checksum_finish(sum) == 0;
-        if (!with && !without) return tl::unexpected(Reject::Checksum);
+        if (!with && !without && !has_old_checksum(envelope, expected, sum, summed.size()))
+            return tl::unexpected(Reject::Checksum);
+        result.notes.old_checksum = !with && !without;
         result.notes.checksum_form_differs = expected.plain_checksum ? !without : !with;
     }
     if (count == 0) return tl::unexpected(Reject::AddressCount);
@@ -365,7 +376,8 @@ void encode(const Advert& advert,
 
     std::uint32_t sum = checksum_add(body);
     if (advert.version == 3 && !(v4 && advert.plain_checksum))
-        sum += pseudo_header(source, destination, length);
+        sum += pseudo_header(
+            source, v4 && advert.checksum_group ? advert.checksum_group : destination, length);
     write_u16(body, 6, checksum_finish(sum));
 }
 

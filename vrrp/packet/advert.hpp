@@ -43,6 +43,9 @@ struct Advert {
     /// v3 over IPv4: checksum of the message alone (RFC 9568) instead of the deployed form with a
     /// pseudo header (RFC 5798 as everybody reads it).
     bool plain_checksum = false;
+    /// v3 over IPv4 by unicast: the destination in the pseudo header, as keepalived until 1.3.6 has
+    /// it (its multicast group); none: the one it is sent to.
+    IpAddress checksum_group{};
     bool operator==(const Advert&) const = default;
 };
 
@@ -50,6 +53,7 @@ struct Advert {
 struct Notes {
     bool checksum_form_differs = false;  ///< v3 over IPv4: with the pseudo header, ours without
                                          ///< it, or the reverse
+    bool old_checksum = false;           ///< with Expected::checksum_group
     bool address_list_differs = false;
     bool interval_differs = false;      ///< v3: adopted while backup
     bool first_not_link_local = false;  ///< IPv6, RFC 9568 5.2.9
@@ -108,6 +112,7 @@ struct Expected {
     std::span<const UnicastPeer> peers;  ///< unicast: accepted senders
     std::span<const IpAddress> addresses;
     bool plain_checksum = false;  ///< what we send ourselves; both are accepted
+    IpAddress checksum_group{};   ///< a third form, see Advert; none: not accepted
     enum class AddressCheck : std::uint8_t { Skip, Note, Drop } address_check = AddressCheck::Note;
     std::optional<AhExpected> ah{};      ///< instead of `auth`
     std::optional<HmacExpected> hmac{};  ///< without `auth` and `ah`

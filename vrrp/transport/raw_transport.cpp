@@ -3,6 +3,7 @@
 
 #include "vrrp/packet/advert.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
@@ -22,14 +23,17 @@ namespace {
 
 constexpr int kBatch = 64;
 constexpr int kPriorityControl = 7;
+constexpr std::uint64_t kMaxRxBuffer = 1U << 30U;  // twice as much is an int, too
 constexpr std::size_t kIp6Header = 40;
 constexpr std::size_t kEtherType = 12;
 // linux/in6.h, which does not go together with netinet/in.h.
 constexpr int kIpv6MulticastAll = 29;
 constexpr int kIpv6HeaderIncluded = 36;
 
-Port without_group(Port port) {
+/// What two ports have in common that use one socket.
+Port socket_of(Port port) {
     port.group = {};
+    port.rx_buffer = 0;
     return port;
 }
 
@@ -38,6 +42,14 @@ Result<> set_option(const Fd& fd, int level, int option, const T& value, const c
     if (::setsockopt(fd.get(), level, option, &value, sizeof value) < 0)
         return fail_errno(errno, std::string("VRRP socket: ") + name);
     return {};
+}
+
+// The kernel doubles it, for its own needs. Without the force it stops at net.core.rmem_max.
+void set_rx_buffer(const Fd& fd, std::uint64_t bytes) {
+    if (bytes == 0) return;
+    const int value = static_cast<int>(std::min<std::uint64_t>(bytes, kMaxRxBuffer));
+    if (!set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, value, "SO_RCVBUFFORCE"))
+        (void)set_option(fd, SOL_SOCKET, SO_RCVBUF, value, "SO_RCVBUF");
 }
 
 struct Option {
@@ -185,7 +197,7 @@ Result<RawTransport::Socket> RawTransport::make_socket(const Port& key) {
 }
 
 Result<> RawTransport::open(const Port& port) {
-    const Port key = without_group(port);
+    const Port key = socket_of(port);
     auto found = sockets_.find(key);
     if (found == sockets_.end()) {
         auto socket = make_socket(key);
@@ -202,15 +214,20 @@ Result<> RawTransport::open(const Port& port) {
         }
     }
     ++users;
+    socket.rx_buffer += port.rx_buffer;
+    set_rx_buffer(socket.fd, socket.rx_buffer);
     return {};
 }
 
 void RawTransport::close(const Port& port) {
-    const auto found = sockets_.find(without_group(port));
+    const auto found = sockets_.find(socket_of(port));
     if (found == sockets_.end()) return;
     Socket& socket = found->second;
     const auto user = socket.users.find(port.group);
-    if (user == socket.users.end() || --user->second > 0) return;
+    if (user == socket.users.end()) return;
+    socket.rx_buffer -= std::min<std::uint64_t>(socket.rx_buffer, port.rx_buffer);
+    set_rx_buffer(socket.fd, socket.rx_buffer);
+    if (--user->second > 0) return;
     socket.users.erase(user);
     // Fails where the interface is gone already; so is the membership then.
     if (port.group) (void)change_membership(socket.fd, port, false);
@@ -240,7 +257,7 @@ void RawTransport::drain() {
 Result<> RawTransport::send(const Port& port,
                             const IpAddress& destination,
                             std::span<const std::uint8_t> datagram) {
-    const auto found = sockets_.find(without_group(port));
+    const auto found = sockets_.find(socket_of(port));
     if (found == sockets_.end()) return fail("advert: interface is not open", ENODEV);
     sockaddr_storage to{};
     socklen_t size = sizeof(sockaddr_in);

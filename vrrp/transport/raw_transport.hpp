@@ -32,6 +32,7 @@ class RawTransport final : public Transport {
         Fd fd;
         EventLoop::Source source;
         std::map<IpAddress, int> users;  // of each group; none: unicast
+        std::uint64_t rx_buffer = 0;     // of all of them
     };
 
     RawTransport(EventLoop& loop, Fd packet) : loop_(loop), packet_(std::move(packet)) {}

@@ -19,6 +19,9 @@ struct Port {
     Family family = Family::V4;
     std::uint8_t protocol = 112;  ///< or 51, adverts within AH
     IpAddress group;              ///< joined; none: unicast
+    /// Bytes that it adds to what all on its socket have to receive (SO_RCVBUF); nobody: the
+    /// system's default.
+    std::uint32_t rx_buffer = 0;
     auto operator<=>(const Port&) const = default;
 };
 

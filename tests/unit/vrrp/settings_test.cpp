@@ -178,6 +178,36 @@ TEST(VrrpSettings, OptionsOfTheElectionReachThePolicy) {
     EXPECT_EQ(one.group, ip("224.0.0.99"));
 }
 
+TEST(VrrpSettings, OldUnicastChecksumIsOfVersion3UnicastOverIpv4) {
+    const std::string peer = " unicast_peer {\n 10.9.0.2\n }\n version 3\n";
+    EXPECT_EQ(only(peer).checksum_group, ip("224.0.0.18"));
+    EXPECT_FALSE(only(peer).always_old_checksum);
+    EXPECT_TRUE(only(peer + " old_unicast_checksum").always_old_checksum);
+    EXPECT_EQ(only(peer + " old_unicast_checksum never").checksum_group, IpAddress());
+    EXPECT_EQ(only(" version 3").checksum_group, IpAddress());
+    EXPECT_EQ(only(" unicast_peer {\n 10.9.0.2\n }").checksum_group, IpAddress());
+    EXPECT_EQ(only(peer, "global_defs {\n vrrp_mcast_group4 224.0.0.99\n}").checksum_group,
+              ip("224.0.0.99"));
+}
+
+TEST(VrrpSettings, ReceiveBuffersAreKeepaliveds) {
+    const auto global = [](const std::string& lines) { return "global_defs {\n" + lines + "\n}"; };
+    EXPECT_EQ(only("").rx_buffer, 0U);
+    EXPECT_EQ(only("").rx_buffer_mtus, 0U);
+    EXPECT_EQ(only(" kernel_rx_buf_size 4096").rx_buffer, 4096U);
+    EXPECT_EQ(only("", global("vrrp_rx_bufs_policy 5000")).rx_buffer, 5000U);
+    EXPECT_EQ(only("", global("vrrp_rx_bufs_policy MTU")).rx_buffer_mtus, 3U);
+    const std::string advert = "vrrp_rx_bufs_policy ADVERT\nvrrp_rx_bufs_multiplier 5";
+    // IP header, advert, one address, authentication data.
+    EXPECT_EQ(only("", global(advert)).rx_buffer, 5U * (20 + 8 + 4 + 8));
+    EXPECT_EQ(only(" version 3", global(advert)).rx_buffer, 5U * (20 + 8 + 4));
+    EXPECT_EQ(only(" auth_hmac {\n key 3 thirty-two_characters_of_secret.1\n }", global(advert))
+                  .rx_buffer,
+              5U * (20 + 8 + 4 + 8 + 28));
+    EXPECT_EQ(only(" kernel_rx_buf_size 4096", global("vrrp_rx_bufs_policy MTU")).rx_buffer_mtus,
+              0U);
+}
+
 TEST(VrrpSettings, AuthHmacHasAWindowOfThreeAdvertsAndItsKeys) {
     using Mode = vrrp::HmacSettings::Mode;
     const std::string keys =

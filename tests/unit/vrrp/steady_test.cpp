@@ -19,6 +19,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <sys/socket.h>
 #include <utility>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -440,6 +441,49 @@ TEST(VrrpSteadyTransport, SendingAndReceivingAllocateNothing) {
     for (int i = 1; i < kAdverts; ++i) once();
     EXPECT_EQ(taken.load() - before, 0U);
     EXPECT_EQ(received, static_cast<unsigned>(kAdverts));
+}
+
+/// Of our raw sockets for adverts, SO_RCVBUF: the kernel has doubled what was asked for.
+std::vector<int> receive_buffers() {
+    std::vector<int> all;
+    for (int fd = 3; fd < 256; ++fd) {
+        const auto option = [fd](int name) {
+            int value = 0;
+            socklen_t size = sizeof value;
+            return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+        };
+        if (option(SO_DOMAIN) == AF_INET && option(SO_PROTOCOL) == kProtocolVrrp)
+            all.push_back(option(SO_RCVBUF));
+    }
+    return all;
+}
+
+TEST(VrrpTransport, TheReceiveBufferIsTheSumOfWhatItsUsersAskFor) {
+    if (!vipd::test::enter_new_netns()) GTEST_SKIP() << "no right to make network namespaces";
+    int status = -1;
+    vipd::test::run("ip link set lo up", &status);
+    ASSERT_EQ(status, 0);
+    auto loop = EventLoop::create();
+    ASSERT_TRUE(loop);
+    auto transport = RawTransport::create(*loop);
+    ASSERT_TRUE(transport) << transport.error().message;
+    const Port without{.ifindex = 1, .family = Family::V4, .protocol = kProtocolVrrp, .group = {}};
+    ASSERT_TRUE((*transport)->open(without));
+    const auto standard = receive_buffers();
+    ASSERT_EQ(standard.size(), 1U);
+    Port one = without;
+    one.rx_buffer = 10'000;
+    Port other = without;
+    other.rx_buffer = 1'000'000;  // more than net.core.rmem_max
+    ASSERT_TRUE((*transport)->open(one));
+    EXPECT_EQ(receive_buffers(), (std::vector{20'000}));
+    ASSERT_TRUE((*transport)->open(other));
+    EXPECT_EQ(receive_buffers(), (std::vector{2'020'000}));
+    (*transport)->close(one);
+    EXPECT_EQ(receive_buffers(), (std::vector{2'000'000}));
+    (*transport)->close(other);
+    (*transport)->close(without);
+    EXPECT_TRUE(receive_buffers().empty());
 }
 
 }  // namespace
