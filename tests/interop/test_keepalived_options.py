@@ -4,7 +4,7 @@ import pytest
 
 from vipdlab import config
 from vipdlab.netns import wait_for
-from vipdlab.scenes import DIRECTORS, VIP, Keepalived, Vipd
+from vipdlab.scenes import DIRECTORS, VIP, Keepalived, Vipd, VrrpPair
 
 DIRECTIONS = pytest.mark.parametrize("programs", [(Vipd, Keepalived), (Keepalived, Vipd)],
                                      ids=["vipd-is-master", "keepalived-is-master"])
@@ -79,3 +79,22 @@ def test_sync_groups_move_together(lab, programs):
                 + "vrrp_sync_group G {\n    group {\n        A\n        B\n    }\n}\n")
 
     Pair(lab, programs, text, [VIP, OTHER_VIP]).elect_stop_and_return()
+
+
+@DIRECTIONS
+@pytest.mark.parametrize("said", [(), ("old_unicast_checksum",)], ids=["found-out", "configured"])
+def test_old_unicast_checksum(lab, programs, said):
+    """keepalived with it takes no other: vipd has to send it as well, told or not."""
+    pair = VrrpPair(lab, programs, unicast=True, start=False, lines=("old_unicast_checksum",))
+    vipd = next(d for d in pair.daemons if isinstance(d, Vipd))
+    vipd.write(pair.text(vipd.node.role, lines=said))
+    for daemon in pair.daemons:
+        daemon.start()
+    # Where vipd is the master keepalived is one, too, until it has been heard.
+    pair.wait_master(pair.d1, 20)
+    pair.stop_master()
+    pair.d1.start()
+    pair.wait_master(pair.d1, 20)
+    wait_for(lambda: vipd.counter("old_checksum") > 0, 10, "an old checksum at vipd")
+    assert vipd.counter("checksum") == 0
+    assert pair.masters() == ["d1"]
