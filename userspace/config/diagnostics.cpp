@@ -84,6 +84,32 @@ void mask_password(std::string& line) {
     }
 }
 
+/// So does everything behind `key`, but the number of a key of auth_hmac: also what may be a part
+/// of it that should have been quoted.
+void mask_key(std::string& line) {
+    constexpr std::string_view kBlank = " \t";
+    std::size_t at = line.find("key");
+    while (at != std::string::npos && ((at > 0 && kBlank.find(line[at - 1]) == kBlank.npos) ||
+                                       line.find_first_of(kBlank, at) != at + 3))
+        at = line.find("key", at + 1);
+    if (at == std::string::npos) return;
+    std::string shown = line.substr(0, at + 3);
+    std::size_t rest = line.find_first_not_of(kBlank, shown.size());
+    const std::size_t id = std::min(line.find_first_not_of("0123456789", rest), line.size());
+    // A number as long as that is a key.
+    if (rest == std::string::npos || id - rest > 3 || kBlank.find(line[id]) == kBlank.npos)
+        rest = shown.size();
+    else
+        rest = id;
+    shown = line.substr(0, rest);
+    while (rest < line.size()) {
+        const auto bytes = character_at(line, rest).bytes;
+        shown += kBlank.find(bytes) == kBlank.npos ? "*" : std::string(bytes);
+        rest += bytes.size();
+    }
+    line = std::move(shown);
+}
+
 }  // namespace
 
 std::string Location::to_string() const {
@@ -166,6 +192,7 @@ std::string SourceFile::line(std::uint32_t number) const {
     std::string shown(text_.substr(begin, end - begin));
     if (shown.ends_with('\r')) shown.pop_back();
     mask_password(shown);
+    mask_key(shown);
     return shown;
 }
 

@@ -78,6 +78,20 @@ TEST(AuthHmac, WrongKeysAreLeftOutAndNoDiagnosticShowsOne) {
     for (const auto& one : parsed.diagnostics) EXPECT_THAT(render(one), Not(HasSubstr("SECRET")));
 }
 
+TEST(AuthHmac, RemarksOfTheSyntaxShowNoKeyEither) {
+    const Parsed parsed =
+        read(with("key 1 SECRET SECRET\nkey SECRET\nkey hex:SECRET SECRET S\n"
+                  "key 1234SECRET x y\nkey \"1 SECRET\" SECRET SECRET\n"
+                  "active_key 9 x\nkey 77 " +
+                  kText + "\n"));
+    EXPECT_GE(parsed.diagnostics.size(), 5U);
+    std::string all;
+    for (const auto& one : parsed.diagnostics) all += render(one);
+    EXPECT_THAT(all, Not(HasSubstr("SECRET")));
+    EXPECT_THAT(all, HasSubstr("key 1 ****** ******"));
+    EXPECT_THAT(all, HasSubstr("active_key 9 x"));
+}
+
 TEST(AuthHmac, TakesThePlaceOfThePassword) {
     const Parsed parsed = read(
         with("key 1 " + kText + "\n", "authentication {\nauth_type PASS\nauth_pass secret12\n}\n"));
