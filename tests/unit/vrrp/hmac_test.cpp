@@ -288,7 +288,7 @@ TEST(VrrpHmac, RejectsEachFaultUnderItsNameAndTwoUnderTheEarlier) {
 // After the authentication type of version 2 and the interval, before the list of addresses.
 TEST(VrrpHmac, StandsBetweenAuthenticationAndAddresses) {
     Kind kind = kinds()[0];
-    Expected by = with_hmac(kind.expected, kSettings);
+    const Expected by = with_hmac(kind.expected, kSettings);
     kind.raw.auth_type = 1;
     EXPECT_EQ(outcome(kind.raw.bytes(), by), "auth_type");
     kind.raw.auth_type = 0;
