@@ -54,7 +54,7 @@ LIBRARIES = [
     (re.compile(r"netlink/.*"), {"net"}, "libnl"),
     (re.compile(r"curl/.*"), {"check"}, "libcurl"),
     (re.compile(r"pcre2\.h"), {"check"}, "PCRE2"),
-    (re.compile(r"openssl/.*"), {"check", "sync"}, "OpenSSL"),
+    (re.compile(r"openssl/.*"), {"check", "sync", "vrrp/packet"}, "OpenSSL"),
     (re.compile(r"systemd/sd-event\.h"), {"base"}, "sd-event"),
     (re.compile(r"httplib\.h"), {"api", "tools"}, "cpp-httplib"),
 ]

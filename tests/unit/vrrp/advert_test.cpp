@@ -426,5 +426,25 @@ TEST(VrrpEncode, NeverSendsAnIntervalOfZero) {
     EXPECT_EQ((bytes[24] << 8) | bytes[25], 4095);
 }
 
+/// Sent by keepalived 2.2.7 with old_unicast_checksum.
+constexpr std::string_view kOldUnicast =
+    "45c0002000050000ff70a6940a0900010a09000231336401000a75bb0a090064";
+
+TEST(VrrpOldChecksumPacket, IsReadAndWrittenAsKeepalivedSendsIt) {
+    Expected expected = unicast(expect_v3());
+    expected.addresses = kOne;
+    EXPECT_EQ(decode_bytes(from_hex(kOldUnicast), expected).error(), Reject::Checksum);
+    expected.checksum_group = ip("224.0.0.18");
+    const auto result = decode_bytes(from_hex(kOldUnicast), expected);
+    ASSERT_TRUE(result) << counter_name(result.error());
+    EXPECT_TRUE(result->notes.old_checksum);
+    EXPECT_FALSE(decode_bytes(from_hex(kV3Unicast), expected)->notes.old_checksum);
+    Advert advert = result->advert;
+    advert.checksum_group = ip("224.0.0.18");
+    const Bytes theirs = from_hex(kOldUnicast);
+    const Bytes ours = encode(advert, ip("10.9.0.1"), ip("10.9.0.2"));
+    EXPECT_EQ(Bytes(ours.begin() + 20, ours.end()), Bytes(theirs.begin() + 20, theirs.end()));
+}
+
 }  // namespace
 }  // namespace vipd::vrrp::test

@@ -11,6 +11,10 @@ constexpr unsigned kFlood = 10;
 
 class VrrpReceiveRule : public VrrpEngine, public testing::WithParamInterface<Reject> {
   protected:
+    VrrpReceiveRule() {
+        engine.set_wall_clock([this] { return now.time_since_epoch(); });
+    }
+
     /// The instance that drops it, and the n-th advert, each of another sender.
     InstanceSettings settings() const {
         InstanceSettings settings = instance();
@@ -29,7 +33,20 @@ class VrrpReceiveRule : public VrrpEngine, public testing::WithParamInterface<Re
             default:
                 break;
         }
+        if (GetParam() >= Reject::HmacMissing && GetParam() <= Reject::HmacReplay) {
+            settings.auth.reset();
+            settings.hmac = {.keys = {hmac_key(1)}, .active = 1};
+        }
         return settings;
+    }
+    static HmacKey hmac_key(std::uint8_t id, std::uint8_t of = 1) { return {id, Bytes(32, of)}; }
+    /// Without authentication but the trailer, `before` now.
+    Bytes with_trailer(Raw raw, const HmacKey& key, Nanos before = Nanos(0)) const {
+        raw.auth_type = 0;
+        raw.auth.assign(8, 0);
+        Bytes bytes = raw.bytes();
+        add_hmac(bytes, key, hmac_sequence(now.time_since_epoch() - before));
+        return bytes;
     }
     static Bytes in_ah(Raw raw, const char* password, std::uint32_t sequence) {
         raw.auth_type = 2;
@@ -112,6 +129,23 @@ class VrrpReceiveRule : public VrrpEngine, public testing::WithParamInterface<Re
             case Reject::AuthFailure:
                 raw.auth[7] ^= 1;
                 break;
+            case Reject::HmacMissing:
+                raw.auth_type = 0;
+                raw.auth.assign(8, 0);
+                break;
+            case Reject::HmacMalformed: {
+                Bytes bytes = with_trailer(raw, hmac_key(1));
+                bytes.at(bytes.size() - kHmacTrailer) = 9;
+                return bytes;
+            }
+            case Reject::HmacStale:
+                return with_trailer(raw, hmac_key(1), Seconds(1000));
+            case Reject::HmacUnknownKey:
+                return with_trailer(raw, hmac_key(2));
+            case Reject::HmacFailure:
+                return with_trailer(raw, hmac_key(1, 2));
+            case Reject::HmacReplay:
+                return with_trailer(sent(0), hmac_key(1));
             case Reject::AddressList:
                 raw.addresses.pop_back();
                 break;
@@ -128,6 +162,7 @@ TEST_P(VrrpReceiveRule, IsCountedOnceChangesNothingAndIsOneLine) {
     run({settings()});
     // The one that the others are a copy of.
     if (GetParam() == Reject::AhReplay) transport.arrive(kEth0, in_ah(sent(0), "secret12", 7));
+    if (GetParam() == Reject::HmacReplay) transport.arrive(kEth0, broken(0));
     lines.clear();
     keys.clear();
     const auto timer = wake;

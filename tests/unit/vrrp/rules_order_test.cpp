@@ -83,13 +83,21 @@ const std::map<Reject, Fault>& faults() {
     return kFaults;
 }
 
+/// Those of a trailer, which goes with neither AH nor a password, are put in pairs in
+/// hmac_test.cpp.
+bool is_of_hmac(Reject reason) {
+    return reason >= Reject::HmacMissing && reason <= Reject::HmacReplay;
+}
+
 TEST(VrrpReceiveRules, EachComesBeforeTheNext) {
-    ASSERT_EQ(faults().size(), kRejects.size());
+    std::vector<Reject> rules(kRejects.begin(), kRejects.end());
+    std::erase_if(rules, is_of_hmac);
+    ASSERT_EQ(faults().size(), rules.size());
     EXPECT_EQ(Case(true).outcome(), "accepted");
     EXPECT_EQ(Case(false).outcome(), "accepted");
-    for (std::size_t i = 0; i + 1 < kRejects.size(); ++i) {
-        const Reject first = kRejects.at(i);
-        const Reject second = kRejects.at(i + 1);
+    for (std::size_t i = 0; i + 1 < rules.size(); ++i) {
+        const Reject first = rules.at(i);
+        const Reject second = rules.at(i + 1);
         // The password is of those without AH.
         const bool ah = second < Reject::AuthFailure;
         Case both(ah);
