@@ -133,9 +133,11 @@ void parse_use_vmac(Parsing& parsing, VrrpInstance& instance, const Statement& l
     device.at = parsing.reporter.at(line.head());
     for (std::size_t at = 0; at < line.values(); ++at) {
         const Word& word = line.value(at);
-        if (word.text == "netlink_notify_msg")
+        if (word.text == "netlink_notify_msg") {
             device.netlink_notify = true;
-        else if (read_link_group(parsing, line, at, device))
+            parsing.reporter.warning(
+                word, "netlink_notify_msg has no effect: the kernel tells of every device at once");
+        } else if (read_link_group(parsing, line, at, device))
             continue;
         else if (const auto mac = parse_mac(word.text)) {
             device.mac = *mac;

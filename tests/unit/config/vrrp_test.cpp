@@ -307,6 +307,15 @@ TEST(Accept, IsTheDefaultUnlessInStrictMode) {
     EXPECT_EQ(said("no_accept"), Said(false, {}));
 }
 
+TEST(UseVmac, SaysWhatHasNoEffect) {
+    const Parsed parsed = read(instance("use_vmac vrrp.7 netlink_notify_msg"));
+    EXPECT_THAT(findings(parsed),
+                ElementsAre("6:17 warning: netlink_notify_msg has no effect: the kernel tells of "
+                            "every device at once"));
+    EXPECT_EQ(parsed.exit_status(), 0);
+    EXPECT_EQ(only(parsed).device.name, "vrrp.7");
+}
+
 TEST(TrackGroup, NamesInstancesThatExist) {
     const Parsed parsed = read(instance("") + "track_group G {\ngroup {\nVI_1 nobody\n}\n}\n");
     EXPECT_THAT(findings(parsed),
