@@ -68,8 +68,7 @@ void lint_checkers(const VirtualServer& server, Remarks& remarks) {
                                     "it is down",
                                     name));
         for (const Checker& checker : real.checkers) {
-            if (checker.kind == Checker::Kind::Bfd)
-                continue;  // it asks nothing and waits for nobody
+            if (checker.follows()) continue;  // it waits for nobody
             const Nanos longest = longest_check(checker);
             if (longest <= checker.timing.delay_loop) continue;
             remarks.add(

@@ -37,6 +37,9 @@ struct HttpUrl {
 
 struct Checker {
     enum class Kind : std::uint8_t { Tcp, Http, Ssl, Smtp, Dns, Misc, Udp, Ping, Bfd, File };
+    /// Follows what somebody else watches: it asks nothing itself, and the check process has no
+    /// part in it.
+    bool follows() const { return kind == Kind::Bfd || kind == Kind::File; }
     Kind kind = Kind::Tcp;
     Location at;
     CheckTiming timing;

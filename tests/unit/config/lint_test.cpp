@@ -72,6 +72,13 @@ TEST(Lint, CheckSlowerThanItsInterval) {
                             "good, 14 s may pass, and delay_loop is 10 s"));
 }
 
+TEST(Lint, FileCheckWaitsForNobody) {
+    EXPECT_THAT(
+        remarks({"track_file f {\nfile /f\n}\n" +
+                 server("10.0.0.1", "connect_timeout 9\nretry 3\nFILE_CHECK {\ntrack_file f\n}")}),
+        IsEmpty());
+}
+
 TEST(Lint, BfdCheckWaitsForNobody) {
     EXPECT_THAT(remarks({"bfd_instance b {\nneighbor_ip 10.0.0.9\n}\n" +
                          server("10.0.0.1", "connect_timeout 9\nretry 3\nBFD_CHECK {\nname b\n}")}),
