@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """vipd and Debian's keepalived elect with one another, in both directions."""
-import time
-
 import pytest
 
 from vipdlab.netns import wait_for
-from vipdlab.scenes import VIP, Keepalived, Vipd, VrrpPair
+from vipdlab.scenes import Keepalived, Vipd, VrrpPair
 
 DIRECTIONS = pytest.mark.parametrize("programs", [(Vipd, Keepalived), (Keepalived, Vipd)],
                                      ids=["vipd-is-master", "keepalived-is-master"])
@@ -39,11 +37,7 @@ REJECTS = ("ttl", "checksum", "length", "version", "type", "auth_type", "auth_fa
 def test_kill_of_the_master(lab, programs):
     pair = VrrpPair(lab, programs)
     pair.wait_master(pair.d1)
-    start = time.monotonic()
-    pair.d1.node.link(up=False)
-    pair.d1.kill()
-    pair.d2.wait_vip(VIP, 5)
-    assert time.monotonic() - start < pair.down_interval + 0.5
+    assert pair.kill_master() < pair.down_interval + 0.5
 
 
 @DIRECTIONS

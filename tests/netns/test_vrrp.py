@@ -2,8 +2,6 @@
 """Elections between two vipd, and what must not disturb them."""
 import os
 import signal
-import time
-
 import pytest
 from scapy.all import IP, Ether, Raw, fragment
 from scapy.layers.vrrp import VRRP, VRRPv3
@@ -49,11 +47,7 @@ def test_the_higher_priority_is_master_and_is_succeeded(lab, version, unicast):
 def test_a_killed_master_is_succeeded_within_its_down_interval(lab):
     pair = VrrpPair(lab)
     pair.wait_master(pair.d1)
-    start = time.monotonic()
-    pair.d1.node.link(up=False)
-    pair.d1.kill()
-    pair.d2.wait_vip(VIP, 5)
-    assert time.monotonic() - start < pair.down_interval + 0.5
+    assert pair.kill_master() < pair.down_interval + 0.5
 
 
 def test_ten_millisecond_adverts_hold_still(lab):

@@ -129,57 +129,45 @@ bool resolve_members(Parsing& parsing, VirtualServer& server) {
     return true;
 }
 
-/// BFD_CHECK names a session that is there and serves checkers, each only once.
-void settle_bfd_checks(Parsing& parsing, RealServer& real) {
-    std::set<std::string> known;
-    std::erase_if(real.checkers, [&](const Checker& checker) {
-        if (checker.kind != Checker::Kind::Bfd) return false;
-        const Word word = parsing.reporter.word_at(checker.at);
-        const std::string& name = checker.bfd_instance;
-        const auto session =
-            std::ranges::find(parsing.config.bfd_instances, name, &BfdInstance::name);
-        if (session == parsing.config.bfd_instances.end()) {
-            if (!parsing.faulty.contains(name))
-                parsing.reporter.complaint(
-                    word, fmt::format("there is no bfd_instance {}; ignored", quoted(name)));
-            return true;
-        }
-        if (*session->vrrp && !*session->checker) {
-            parsing.reporter.complaint(
-                word,
-                fmt::format("bfd_instance {} is for vrrp only; ignored", quoted(name)),
-                "add checker to it");
-            return true;
-        }
-        if (!known.insert(name).second) {
-            parsing.reporter.complaint(
-                word, fmt::format("the real server follows {} already; ignored", quoted(name)));
-            return true;
-        }
-        return false;
-    });
+/// Why a real server cannot follow what its BFD_CHECK or FILE_CHECK names.
+struct Unfollowed {
+    std::string why;  ///< empty: the block that was to define it has had its error
+    std::string hint{};
+};
+std::optional<Unfollowed> cannot_follow(const Parsing& parsing, const Checker& checker) {
+    const Config& config = parsing.config;
+    const bool bfd = checker.kind == Checker::Kind::Bfd;
+    const std::string& name = bfd ? checker.bfd_instance : checker.track_file;
+    const auto session = std::ranges::find(config.bfd_instances, name, &BfdInstance::name);
+    const bool there = bfd ? session != config.bfd_instances.end()
+                           : std::ranges::find(config.track_files, name, &TrackFile::name) !=
+                                 config.track_files.end();
+    if (!there) {
+        if (parsing.faulty.contains(name)) return Unfollowed{};
+        return Unfollowed{
+            fmt::format("there is no {} {}", bfd ? "bfd_instance" : "track_file", quoted(name))};
+    }
+    if (bfd && *session->vrrp && !*session->checker)
+        return Unfollowed{fmt::format("bfd_instance {} is for vrrp only", quoted(name)),
+                          "add checker to it"};
+    return std::nullopt;
 }
 
-/// FILE_CHECK names a track_file that is there, each only once.
-void settle_file_checks(Parsing& parsing, RealServer& real) {
-    std::set<std::string> known;
+/// BFD_CHECK and FILE_CHECK name what is there and may be followed, each only once.
+void settle_followers(Parsing& parsing, RealServer& real) {
+    std::set<std::pair<Checker::Kind, std::string>> known;
     std::erase_if(real.checkers, [&](const Checker& checker) {
-        if (checker.kind != Checker::Kind::File) return false;
-        const Word word = parsing.reporter.word_at(checker.at);
-        const std::string& name = checker.track_file;
-        const auto& files = parsing.config.track_files;
-        if (std::ranges::find(files, name, &TrackFile::name) == files.end()) {
-            if (!parsing.faulty.contains(name))
-                parsing.reporter.complaint(
-                    word, fmt::format("there is no track_file {}; ignored", quoted(name)));
-            return true;
-        }
-        if (!known.insert(name).second) {
+        if (!checker.follows()) return false;
+        const std::string& name =
+            checker.kind == Checker::Kind::Bfd ? checker.bfd_instance : checker.track_file;
+        auto problem = cannot_follow(parsing, checker);
+        if (!problem && !known.emplace(checker.kind, name).second)
+            problem = {fmt::format("the real server follows {} already", quoted(name))};
+        if (!problem) return false;
+        if (!problem->why.empty())
             parsing.reporter.complaint(
-                word, fmt::format("the real server follows {} already; ignored", quoted(name)));
-            return true;
-        }
-        return false;
+                parsing.reporter.word_at(checker.at), problem->why + "; ignored", problem->hint);
+        return true;
     });
 }
 
@@ -189,10 +177,7 @@ void resolve_services(Parsing& parsing) {
     Config& config = parsing.config;
     for (auto* servers : {&config.virtual_servers, &config.keyless_servers})
         for (VirtualServer& server : *servers)
-            for (RealServer& real : server.real_servers) {
-                settle_bfd_checks(parsing, real);
-                settle_file_checks(parsing, real);
-            }
+            for (RealServer& real : server.real_servers) settle_followers(parsing, real);
     std::vector<VirtualServer> unresolved;
     for (VirtualServer& server : config.keyless_servers)
         (resolve_members(parsing, server) ? config.virtual_servers : unresolved)

@@ -36,20 +36,16 @@ template <class Predicate>
 bool has_checker(const config::Config& config, Predicate wanted) {
     for (const auto& server : config.virtual_servers)
         for (const auto& real : server.real_servers)
-            for (const auto& checker : real.checkers)
-                if (wanted(checker.kind)) return true;
+            if (std::ranges::any_of(real.checkers, wanted)) return true;
     return false;
 }
 
 bool has_checker(const config::Config& config, config::Checker::Kind kind) {
-    return has_checker(config, [kind](config::Checker::Kind one) { return one == kind; });
+    return has_checker(config, [kind](const config::Checker& one) { return one.kind == kind; });
 }
 
-/// BFD_CHECK is done by vrrp and core, FILE_CHECK by core.
 bool wants_check_process(const config::Config& config) {
-    return has_checker(config, [](config::Checker::Kind one) {
-        return one != config::Checker::Kind::Bfd && one != config::Checker::Kind::File;
-    });
+    return has_checker(config, [](const config::Checker& one) { return !one.follows(); });
 }
 
 constexpr std::uint8_t kBfdUp = 3;          // RFC 5880, 4.1
@@ -265,8 +261,6 @@ Result<> Core::put_in_force(LoadedConfig loaded, bool tell_roles) {
         say(true, tracked.error().message);
     if (auto tracked = track_objects_.configure(config()); !tracked)
         say(true, tracked.error().message);
-    for (const auto& state : track_objects_.states())
-        if (state.kind == ipc::TrackerKind::File) on_file_value(state.name, state.value);
     start_roles();
     return {};
 }

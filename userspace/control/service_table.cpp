@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace vipd::control {
 
@@ -58,12 +59,8 @@ bool mails(const config::Value<bool>& own, bool otherwise, const config::Smtp& s
 constexpr std::int64_t kFileFault = -254;  // and whatever is below
 constexpr std::int64_t kMaxWeight = 65535;
 
-/// Whether a checker is not core's own business.
 bool checked_by_process(const config::RealServer& real) {
-    return std::ranges::any_of(real.checkers, [](const config::Checker& checker) {
-        return checker.kind != config::Checker::Kind::Bfd &&
-               checker.kind != config::Checker::Kind::File;
-    });
+    return !std::ranges::all_of(real.checkers, &config::Checker::follows);
 }
 
 }  // namespace
@@ -224,21 +221,17 @@ std::vector<ServiceEvent> ServiceTable::on_health(const ipc::RealServerState& to
     return events;
 }
 
-std::vector<ServiceEvent> ServiceTable::on_bfd(const std::string& session, bool up) {
+std::vector<ServiceEvent> ServiceTable::change_reals(
+    const std::function<bool(RealState&)>& changes) {
     std::vector<ServiceEvent> events;
     for (const auto& key : order_) {
         ServiceState& service = services_.at(key);
         for (std::size_t at = 0; at < service.reals.size(); ++at) {
             RealState& state = service.reals[at];
-            const auto followed = state.sessions.find(session);
-            if (followed == state.sessions.end()) continue;
-            Verdict& verdict = followed->second;
-            if (!up && !verdict.known) continue;
-            if (verdict.known && verdict.up == up) continue;
             const auto& real = service.config.real_servers[at];
             const bool was_up = state.up;
             const auto weight = effective_weight(real, state);
-            verdict = {up, true, up ? "" : fmt::format("BFD session {} is down", session)};
+            if (!changes(state)) continue;
             settle(real, state);
             announce(service, at, was_up, weight, events);
         }
@@ -246,23 +239,22 @@ std::vector<ServiceEvent> ServiceTable::on_bfd(const std::string& session, bool 
     return events;
 }
 
+std::vector<ServiceEvent> ServiceTable::on_bfd(const std::string& session, bool up) {
+    return change_reals([&](RealState& state) {
+        const auto followed = state.sessions.find(session);
+        if (followed == state.sessions.end()) return false;
+        Verdict& verdict = followed->second;
+        if (verdict.known ? verdict.up == up : !up) return false;
+        verdict = {up, true, up ? "" : fmt::format("BFD session {} is down", session)};
+        return true;
+    });
+}
+
 std::vector<ServiceEvent> ServiceTable::on_file(const std::string& file, std::int32_t value) {
-    std::vector<ServiceEvent> events;
-    for (const auto& key : order_) {
-        ServiceState& service = services_.at(key);
-        for (std::size_t at = 0; at < service.reals.size(); ++at) {
-            RealState& state = service.reals[at];
-            const auto followed = state.files.find(file);
-            if (followed == state.files.end() || followed->second == value) continue;
-            const auto& real = service.config.real_servers[at];
-            const bool was_up = state.up;
-            const auto weight = effective_weight(real, state);
-            followed->second = value;
-            settle(real, state);
-            announce(service, at, was_up, weight, events);
-        }
-    }
-    return events;
+    return change_reals([&](RealState& state) {
+        const auto followed = state.files.find(file);
+        return followed != state.files.end() && std::exchange(followed->second, value) != value;
+    });
 }
 
 void ServiceTable::announce(ServiceState& service,

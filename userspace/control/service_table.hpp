@@ -125,6 +125,8 @@ class ServiceTable {
                      const config::RealServer& then,
                      const config::RealServer& now,
                      RealState& state);
+    /// Of each real server whose state `changes` has changed (true): what that means.
+    std::vector<ServiceEvent> change_reals(const std::function<bool(RealState&)>& changes);
     /// What the change of a real server's state means, with the quorum.
     void announce(ServiceState& service,
                   std::size_t real,

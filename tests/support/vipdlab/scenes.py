@@ -2,6 +2,7 @@
 """The two set-ups that most scenarios start from."""
 import os
 import secrets
+import time
 
 from . import config
 from .daemon import AddressWatch, Keepalived, Vipd
@@ -71,6 +72,14 @@ class VrrpPair:
                                        and (gone.of(VIP, "del")[-1], come.of(VIP, "add")[0])),
                               2, "both address events")
         return events[1][0] - events[0][0]
+
+    def kill_master(self):
+        """Cuts d1 off, kills it and waits for d2; returns the seconds until d2 has the VIP."""
+        start = time.monotonic()
+        self.d1.node.link(up=False)
+        self.d1.kill()
+        self.d2.wait_vip(VIP, 5)
+        return time.monotonic() - start
 
     def masters(self):
         return [d.node.role for d in self.daemons if d.has(VIP)]
